@@ -1,0 +1,98 @@
+"""The port to the events table, which is the commit point of the engine.
+
+One writer per partition, fenced by an epoch. Adapters: `eventstore.memory`, `eventstore.postgres`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from eventstore.records import EventRecord
+
+
+class Fenced(Exception):  # noqa: N818 - it names what happened to the writer
+    """The partition belongs to a newer writer: nothing was committed, and nothing more may be."""
+
+
+class Ownership(msgspec.Struct, frozen=True):
+    """A partition as its new writer finds it."""
+
+    partition: int
+    epoch: int
+    position: int
+    """Position of the last event; 0 if there is none."""
+    command_offset: int
+    """Offset of the last command in the Log that was read to its end."""
+    last_number: int
+    """Last number given to a key."""
+    marks: Mapping[int, tuple[int, int]]
+    """Per source partition: position and index of the last reaction taken from it."""
+    reactions_published: int
+    """Up to which own position the reactions for other partitions are known to be in the Log."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a command, kept under its id so that the same id acts once and is answered alike."""
+
+    command_id: str
+    stream: str
+    position: int
+    answer: bytes
+    """Encoded answer, see `domain.answers`."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """All that one transaction commits."""
+
+    partition: int
+    epoch: int
+    records: Sequence[EventRecord]
+    command_offset: int
+    last_number: int
+    marks: Mapping[int, tuple[int, int]]
+    reactions_published: int
+    outcomes: Sequence[Outcome] = ()
+    blocks: Mapping[int, int] = {}
+    """Further key blocks taken: block -> instance key."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A stream as it is stored: the snapshot, if any, and the events after it."""
+
+    snapshot: bytes | None
+    snapshot_position: int
+    records: Sequence[EventRecord]
+
+
+class EventStore(Protocol):
+    """Append, load, fence."""
+
+    async def acquire(self, partition: int, owner: str) -> Ownership:
+        """Become the only writer of the partition: raise its epoch and return what is there."""
+
+    async def commit(self, batch: Batch) -> None:
+        """Append the records and move the partition's row, in one transaction. Raise `Fenced` if the epoch is not ours."""
+
+    async def load(self, partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
+        """Return the named streams; one that has no events comes back empty."""
+
+    async def read(self, partition: int, after: int, limit: int) -> Sequence[EventRecord]:
+        """Return events of the partition in order of position, from `after` (not included) on."""
+
+    async def read_stream(self, partition: int, stream: str, after: int = 0) -> Sequence[EventRecord]:
+        """Return all events of a stream after a position."""
+
+    async def outcomes(self, partition: int, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return what became of those of the commands that are known."""
+
+    async def owners(self, partition: int, blocks: Sequence[int]) -> Mapping[int, int]:
+        """Return the instance keys of further key blocks."""
+
+    async def save_snapshots(self, partition: int, snapshots: Sequence[tuple[str, int, bytes]]) -> None:
+        """Keep (stream, position, state); a newer one of the same stream replaces an older one, never the reverse."""
+
+    async def positions(self) -> Mapping[int, int]:
+        """Return the last position of each partition."""
+
+

@@ -1,0 +1,1 @@
+"""The moving parts: the Log port and its adapters, partition processor, relay, projector and timers."""

@@ -1,0 +1,35 @@
+"""The port to the command log: where commands wait, in order, until the owner of their partition has read them.
+
+Adapters: `streams.memory_log`, `streams.postgres_log`, `streams.kafka_log`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from domain.commands import AnyCommand
+
+
+class CommandRecord(msgspec.Struct, frozen=True):
+    """A command at its place in the Log. `reply_to` names the waiting process and caller, or is empty."""
+
+    partition: int
+    command: AnyCommand
+    reply_to: str = ""
+    offset: int = 0
+    """Given by the Log; grows within a partition."""
+
+
+class Log(Protocol):
+    """Publish and read commands."""
+
+    async def publish(self, records: Sequence[CommandRecord]) -> None:
+        """Return when the records cannot be lost. Order within a partition is kept."""
+
+    def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
+        """Yield batches of at most `BATCH_RECORDS_MAX` records with offset > `after`, waiting for new ones without polling delay."""
+
+
+BATCH_RECORDS_MAX = 200
+"""Past this, PostgreSQL gains little and one bad record costs more."""
