@@ -328,6 +328,7 @@ class DeliverMessage(Reaction, frozen=True, kw_only=True, tag="deliver-message")
     message_key: int
     name: str
     correlation_key: str
+    process_id: str
     variables: Variables = {}
 
 
@@ -338,6 +339,7 @@ class AcknowledgeMessage(Reaction, frozen=True, kw_only=True, tag="acknowledge-m
     correlation_key: str
     message_key: int
     subscription_key: int
+    process_id: str
     taken: bool
 
 

@@ -16,6 +16,9 @@ class Definitions(Protocol):
     def process(self, key: int) -> ProcessModel | None:
         """Return the compiled model of a definition key; deleted ones too, for the instances that still run."""
 
+    def usable(self, key: int) -> bool:
+        """Say whether new instances of a definition key may be created: it is there and not deleted."""
+
     def latest(self, process_id: str) -> ProcessModel | None:
         """Return the latest version of a process id that is not deleted."""
 

@@ -63,6 +63,7 @@ class MessageReturned(Event, frozen=True, tag="message-returned"):
 
     message_key: int
     subscription_key: int
+    process_id: str
 
 
 class MessageStarted(Event, frozen=True, tag="message-started"):

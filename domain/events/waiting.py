@@ -60,6 +60,7 @@ class MessageCorrelated(Event, frozen=True, tag="message-correlated"):
     element_key: int
     target: str
     message_key: int
+    process_id: str
     name: str
     correlation_key: str
     variables: Variables = {}
@@ -70,6 +71,7 @@ class MessageRefused(Event, frozen=True, tag="message-refused"):
 
     key: int
     message_key: int
+    process_id: str
     name: str
     correlation_key: str
 

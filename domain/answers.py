@@ -1,0 +1,96 @@
+"""What a caller is told once the command's facts are committed. JSON-like; keys as text, names as Camunda's API has them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from domain import commands as c
+from domain import events as e
+from domain.instance import Instance
+
+_E = TypeVar("_E", bound=e.Event)
+
+
+def answer(command: c.AnyCommand, facts: Sequence[e.Event]) -> dict[str, Any]:
+    """Return the answer to an accepted command."""
+    match command:
+        case c.CreateInstance():
+            return _created(command, facts)
+        case c.DeployResources():
+            return _deployed(facts)
+        case c.PublishMessage():
+            return {"messageKey": str(_first(facts, e.MessagePublished).key)}
+        case c.CorrelateMessage():
+            return _correlated(facts)
+        case c.BroadcastSignal():
+            return {"signalKey": str(_first(facts, e.SignalBroadcast).key)}
+        case _:
+            return {}
+
+
+def _first(facts: Iterable[e.Event], kind: type[_E]) -> _E:
+    return next(fact for fact in facts if isinstance(fact, kind))
+
+
+def _created(command: c.CreateInstance, facts: Sequence[e.Event]) -> dict[str, Any]:
+    fact = _first(facts, e.InstanceCreated)
+    return {
+        "processInstanceKey": str(fact.key),
+        "processDefinitionKey": str(fact.definition_key),
+        "processDefinitionId": fact.process_id,
+        "processDefinitionVersion": fact.version,
+        "businessId": fact.business_id,
+        "tags": list(fact.tags),
+    }
+
+
+def _correlated(facts: Sequence[e.Event]) -> dict[str, Any]:
+    used = next(fact for fact in facts if isinstance(fact, (e.MessageSent, e.MessageStarted)))
+    return {"messageKey": str(used.message_key), "processInstanceKey": str(used.instance_key)}
+
+
+def _deployed(facts: Sequence[e.Event]) -> dict[str, Any]:
+    return {
+        "deploymentKey": str(_first(facts, e.DeploymentCreated).key),
+        "processes": [
+            {
+                "processDefinitionKey": str(fact.key),
+                "processDefinitionId": fact.process_id,
+                "processDefinitionVersion": fact.version,
+                "resourceName": fact.resource_name,
+            }
+            for fact in facts
+            if isinstance(fact, e.ProcessDefined)
+        ],
+        "kept": [str(fact.key) for fact in facts if isinstance(fact, e.DefinitionKept)],
+    }
+
+
+def activated_job(
+    state: Instance, key: int, worker: str, deadline: datetime, fetch_variables: Sequence[str]
+) -> dict[str, Any]:
+    """Return a leased job as its worker sees it; `fetch_variables` names the variables, empty means all that are visible."""
+    job = state.jobs[key]
+    visible = state.variables_at(job.element_key)
+    variables = {name: visible[name] for name in fetch_variables if name in visible} if fetch_variables else visible.merged()
+    return {
+        "jobKey": str(key),
+        "type": job.job_type,
+        "processInstanceKey": str(state.key),
+        "rootProcessInstanceKey": str(state.root_key),
+        "processDefinitionKey": str(state.definition_key),
+        "processDefinitionId": state.process_id,
+        "processDefinitionVersion": state.version,
+        "elementId": job.element,
+        "elementInstanceKey": str(job.element_key),
+        "customHeaders": job.headers,
+        "worker": worker,
+        "retries": job.retries,
+        "deadline": int(deadline.timestamp() * 1000),
+        "variables": variables,
+        "priority": job.priority,
+        "kind": job.kind,
+        "listenerEventType": "UNSPECIFIED",
+        "tags": list(state.tags),
+        "businessId": state.business_id,
+    }
