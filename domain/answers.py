@@ -50,20 +50,23 @@ def _correlated(facts: Sequence[e.Event]) -> dict[str, Any]:
 
 
 def _deployed(facts: Sequence[e.Event]) -> dict[str, Any]:
-    return {
-        "deploymentKey": str(_first(facts, e.DeploymentCreated).key),
-        "processes": [
+    processes: list[dict[str, Any]] = []
+    for fact in facts:
+        if isinstance(fact, e.ProcessDefined):
+            definition_id = fact.process_id
+        elif isinstance(fact, e.DefinitionKept):
+            definition_id = fact.definition_id
+        else:
+            continue
+        processes.append(
             {
                 "processDefinitionKey": str(fact.key),
-                "processDefinitionId": fact.process_id,
+                "processDefinitionId": definition_id,
                 "processDefinitionVersion": fact.version,
                 "resourceName": fact.resource_name,
             }
-            for fact in facts
-            if isinstance(fact, e.ProcessDefined)
-        ],
-        "kept": [str(fact.key) for fact in facts if isinstance(fact, e.DefinitionKept)],
-    }
+        )
+    return {"deploymentKey": str(_first(facts, e.DeploymentCreated).key), "processes": processes}
 
 
 def activated_job(

@@ -250,7 +250,13 @@ def _define(state: Deployed, accepted: list[tuple[c.Resource, ProcessModel]], co
     for resource, model in accepted:
         latest = state.latest_key(model.process_id)
         if latest is not None and state.processes[latest].checksum == _checksum(resource.name, resource.content):
-            yield e.DefinitionKept(key=latest, deployment_key=deployment, resource_name=resource.name)
+            yield e.DefinitionKept(
+                key=latest,
+                definition_id=model.process_id,
+                version=state.processes[latest].version,
+                deployment_key=deployment,
+                resource_name=resource.name,
+            )
             continue
         key = make_key(context.partition, context.next_number())
         yield from _cancel_timers(state, model.process_id)

@@ -66,6 +66,8 @@ class DefinitionKept(Event, frozen=True, tag="definition-kept"):
     """A deployed resource equals its latest version, which stays."""
 
     key: int
+    definition_id: str
+    version: int
     deployment_key: int
     resource_name: str
 
