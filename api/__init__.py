@@ -1,0 +1,1 @@
+"""HTTP: the gateway for commands, and reads. It knows no SQL and no element kind."""

@@ -1,0 +1,1 @@
+"""Programs for the people who develop Procession. The engine never imports them."""

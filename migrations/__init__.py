@@ -1,0 +1,1 @@
+"""The database schema as plain SQL, one numbered file a step, with its way up and its way down."""
