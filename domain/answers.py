@@ -75,7 +75,9 @@ def activated_job(
     """Return a leased job as its worker sees it; `fetch_variables` names the variables, empty means all that are visible."""
     job = state.jobs[key]
     visible = state.variables_at(job.element_key)
-    variables = {name: visible[name] for name in fetch_variables if name in visible} if fetch_variables else visible.merged()
+    variables = (
+        {name: visible[name] for name in fetch_variables if name in visible} if fetch_variables else visible.merged()
+    )
     return {
         "jobKey": str(key),
         "type": job.job_type,

@@ -64,7 +64,9 @@ def create_child(state: Instance, command: c.CreateChild, context: Context) -> F
 def create_started(state: Instance, command: c.CreateStarted, context: Context) -> Facts | Rejected:
     """Begin at the start event that a message, a signal or a timer triggered."""
     model = context.definitions.process(command.definition_key)
-    assert model is not None, f"definition {command.definition_key} has a start event that was triggered, so it is there"
+    assert model is not None, (
+        f"definition {command.definition_key} has a start event that was triggered, so it is there"
+    )
     created = e.InstanceCreated(
         key=state.key,
         definition_key=model.key,
@@ -109,7 +111,7 @@ def _not_startable(element_id: str, node: Node | None, model: ProcessModel) -> s
         return f"expected element '{element_id}' in process '{model.process_id}', but there is none"
     if node.element.type in ("START_EVENT", "BOUNDARY_EVENT"):
         return f"expected an element to start at, but '{element_id}' is a {node.element.type}"
-    if any("EVENT_BASED_GATEWAY" == flow.source.element.type for flow in node.incoming):
+    if any(flow.source.element.type == "EVENT_BASED_GATEWAY" for flow in node.incoming):
         return f"expected an element to start at, but '{element_id}' belongs to an event-based gateway"
     scope = node.scope
     while scope is not None:

@@ -206,7 +206,9 @@ def _fail_job(state: Instance, command: c.FailJob, context: Context) -> Answer:
     if isinstance(job, Rejected):
         return job
     if command.back_off < 0:
-        return Rejected("INVALID_ARGUMENT", f"expected a back-off of 0 or more milliseconds, but found {command.back_off}")
+        return Rejected(
+            "INVALID_ARGUMENT", f"expected a back-off of 0 or more milliseconds, but found {command.back_off}"
+        )
     retries = job.retries - 1 if command.retries is None else command.retries
 
     def facts() -> Facts:

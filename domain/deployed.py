@@ -49,10 +49,10 @@ class StartTimer(msgspec.Struct, omit_defaults=True):
 class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
     """The state of the definitions stream. It is `domain.definitions.Definitions`, too."""
 
-    processes: dict[int, Process] = msgspec.field(default_factory=lambda: dict[int, Process]())
-    versions: dict[str, dict[int, int]] = msgspec.field(default_factory=lambda: dict[str, dict[int, int]]())
+    processes: dict[int, Process] = {}
+    versions: dict[str, dict[int, int]] = {}
     """Process id -> version -> key; deleted ones stay, so that no version number is given twice."""
-    timers: dict[int, StartTimer] = msgspec.field(default_factory=lambda: dict[int, StartTimer]())
+    timers: dict[int, StartTimer] = {}
 
     def process(self, key: int) -> ProcessModel | None:
         """See `Definitions.process`."""

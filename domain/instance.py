@@ -33,11 +33,11 @@ class ElementInstance(msgspec.Struct, omit_defaults=True):
     """0: body of a multi-instance; n >= 1: its n-th inner instance."""
     trigger: int | None = None
     """Element instance whose waiting ended when this one began."""
-    children: set[int] = msgspec.field(default_factory=lambda: set[int]())
-    tokens: dict[str, int] = msgspec.field(default_factory=lambda: dict[str, int]())
+    children: set[int] = set()
+    tokens: dict[str, int] = {}
     """Flow id -> tokens that stand on it."""
-    variables: dict[str, Any] = msgspec.field(default_factory=lambda: dict[str, Any]())
-    waits: set[int] = msgspec.field(default_factory=lambda: set[int]())
+    variables: dict[str, Any] = {}
+    waits: set[int] = set()
     """Keys of open timers, message and signal subscriptions."""
     armed: bool = False
     """Its waits were opened once; trying to begin again does not open them twice."""
@@ -45,7 +45,7 @@ class ElementInstance(msgspec.Struct, omit_defaults=True):
     """Key of its open job or user task."""
     child: int | None = None
     """Key of the instance that it called."""
-    incidents: set[int] = msgspec.field(default_factory=lambda: set[int]())
+    incidents: set[int] = set()
     body: Body | None = None
     interrupted: bool = False
     """Ended from inside: none of its event sub-processes starts any more."""
@@ -132,14 +132,14 @@ class Instance(msgspec.Struct, omit_defaults=True):
     block: int = 0
     local: int = 0
     """The last key given out is block + local."""
-    elements: dict[int, ElementInstance] = msgspec.field(default_factory=lambda: dict[int, ElementInstance]())
-    jobs: dict[int, Job] = msgspec.field(default_factory=lambda: dict[int, Job]())
-    user_tasks: dict[int, UserTask] = msgspec.field(default_factory=lambda: dict[int, UserTask]())
-    timers: dict[int, Timer] = msgspec.field(default_factory=lambda: dict[int, Timer]())
-    messages: dict[int, MessageWait] = msgspec.field(default_factory=lambda: dict[int, MessageWait]())
-    signals: dict[int, SignalWait] = msgspec.field(default_factory=lambda: dict[int, SignalWait]())
-    incidents: dict[int, Incident] = msgspec.field(default_factory=lambda: dict[int, Incident]())
-    held: list[e.CommandHeld] = msgspec.field(default_factory=lambda: list[e.CommandHeld]())
+    elements: dict[int, ElementInstance] = {}
+    jobs: dict[int, Job] = {}
+    user_tasks: dict[int, UserTask] = {}
+    timers: dict[int, Timer] = {}
+    messages: dict[int, MessageWait] = {}
+    signals: dict[int, SignalWait] = {}
+    incidents: dict[int, Incident] = {}
+    held: list[e.CommandHeld] = []
     """What came while the instance was suspended or quarantined, in order."""
     result: dict[str, Any] = {}
     """Variables of the outermost scope when the instance completed."""

@@ -24,7 +24,7 @@ class Buffered(msgspec.Struct, omit_defaults=True):
     deadline: datetime
     message_id: str = ""
     variables: dict[str, Any] = {}
-    used: set[str] = msgspec.field(default_factory=lambda: set[str]())
+    used: set[str] = set()
     """Process ids that have it: a message is correlated once per process."""
     sent: int = 0
     """How many of those have not answered yet."""
@@ -45,9 +45,9 @@ class MessageBucket(msgspec.Struct, omit_defaults=True):
 
     name: str
     correlation_key: str
-    messages: dict[int, Buffered] = msgspec.field(default_factory=lambda: dict[int, Buffered]())
-    subscriptions: dict[int, Subscription] = msgspec.field(default_factory=lambda: dict[int, Subscription]())
-    starts: dict[str, int] = msgspec.field(default_factory=lambda: dict[str, int]())
+    messages: dict[int, Buffered] = {}
+    subscriptions: dict[int, Subscription] = {}
+    starts: dict[str, int] = {}
     """Process id -> the running instance that a message of this bucket started."""
 
 

@@ -74,7 +74,9 @@ class Node:
         "trigger",
     )
 
-    def __init__(self, node_id: str, element: "Element", scope: "Node | None", *, name: str = "", line: int = 0) -> None:
+    def __init__(
+        self, node_id: str, element: "Element", scope: "Node | None", *, name: str = "", line: int = 0
+    ) -> None:
         self.id = node_id
         self.element = element
         self.scope = scope
@@ -114,7 +116,9 @@ class ProcessModel:
 
     __slots__ = ("flows", "key", "name", "nodes", "process_id", "root", "version", "version_tag")
 
-    def __init__(self, root: Node, nodes: Mapping[str, Node], flows: Mapping[str, Flow], version_tag: str | None) -> None:
+    def __init__(
+        self, root: Node, nodes: Mapping[str, Node], flows: Mapping[str, Flow], version_tag: str | None
+    ) -> None:
         self.root = root
         self.process_id = root.id
         self.name = root.name

@@ -29,71 +29,92 @@ _Wanted = Iterator[tuple[type[Any], dict[str, Any]]]
 
 
 def _message_subscribed(event: e.MessageSubscribed) -> _Wanted:
-    yield c.OpenMessageSubscription, {
-        "name": event.name,
-        "correlation_key": event.correlation_key,
-        "subscription_key": event.key,
-        "process_id": event.process_id,
-        "instance_key": event.instance_key,
-        "interrupting": event.interrupting,
-    }
+    yield (
+        c.OpenMessageSubscription,
+        {
+            "name": event.name,
+            "correlation_key": event.correlation_key,
+            "subscription_key": event.key,
+            "process_id": event.process_id,
+            "instance_key": event.instance_key,
+            "interrupting": event.interrupting,
+        },
+    )
 
 
 def _message_unsubscribed(event: e.MessageUnsubscribed) -> _Wanted:
-    yield c.CloseMessageSubscription, {
-        "name": event.name,
-        "correlation_key": event.correlation_key,
-        "subscription_key": event.key,
-    }
+    yield (
+        c.CloseMessageSubscription,
+        {
+            "name": event.name,
+            "correlation_key": event.correlation_key,
+            "subscription_key": event.key,
+        },
+    )
 
 
 def _message_answered(event: e.MessageCorrelated | e.MessageRefused) -> _Wanted:
-    yield c.AcknowledgeMessage, {
-        "name": event.name,
-        "correlation_key": event.correlation_key,
-        "message_key": event.message_key,
-        "subscription_key": event.key,
-        "process_id": event.process_id,
-        "taken": isinstance(event, e.MessageCorrelated),
-    }
+    yield (
+        c.AcknowledgeMessage,
+        {
+            "name": event.name,
+            "correlation_key": event.correlation_key,
+            "message_key": event.message_key,
+            "subscription_key": event.key,
+            "process_id": event.process_id,
+            "taken": isinstance(event, e.MessageCorrelated),
+        },
+    )
 
 
 def _message_sent(event: e.MessageSent) -> _Wanted:
-    yield c.DeliverMessage, {
-        "key": event.subscription_key,
-        "message_key": event.message_key,
-        "name": event.name,
-        "correlation_key": event.correlation_key,
-        "process_id": event.process_id,
-        "variables": event.variables,
-    }
+    yield (
+        c.DeliverMessage,
+        {
+            "key": event.subscription_key,
+            "message_key": event.message_key,
+            "name": event.name,
+            "correlation_key": event.correlation_key,
+            "process_id": event.process_id,
+            "variables": event.variables,
+        },
+    )
 
 
 def _message_started(event: e.MessageStarted) -> _Wanted:
-    yield c.CreateStarted, {
-        "key": event.instance_key,
-        "definition_key": event.definition_key,
-        "element": event.element,
-        "variables": event.variables,
-        "start_message": (event.name, event.correlation_key) if event.correlation_key else None,
-    }
+    yield (
+        c.CreateStarted,
+        {
+            "key": event.instance_key,
+            "definition_key": event.definition_key,
+            "element": event.element,
+            "variables": event.variables,
+            "start_message": (event.name, event.correlation_key) if event.correlation_key else None,
+        },
+    )
 
 
 def _ended(event: e.InstanceCompleted | e.InstanceTerminated) -> _Wanted:
     if isinstance(event, e.InstanceCompleted) and event.parent_element_key is not None:
-        yield c.ReturnFromChild, {
-            "key": event.parent_element_key,
-            "child_key": event.key,
-            "variables": event.variables,
-        }
+        yield (
+            c.ReturnFromChild,
+            {
+                "key": event.parent_element_key,
+                "child_key": event.key,
+                "variables": event.variables,
+            },
+        )
     if event.start_message is not None:
         name, correlation_key = event.start_message
-        yield c.ReleaseMessageStart, {
-            "name": name,
-            "correlation_key": correlation_key,
-            "process_id": event.process_id,
-            "instance_key": event.key,
-        }
+        yield (
+            c.ReleaseMessageStart,
+            {
+                "name": name,
+                "correlation_key": correlation_key,
+                "process_id": event.process_id,
+                "instance_key": event.key,
+            },
+        )
 
 
 def _signal_subscribed(event: e.SignalSubscribed) -> _Wanted:
@@ -112,25 +133,31 @@ def _signal_broadcast(event: e.SignalBroadcast) -> _Wanted:
     for subscription in event.subscriptions:
         yield c.DeliverSignal, {"key": subscription, "signal_key": event.key, "variables": event.variables}
     for start in event.starts:
-        yield c.CreateStarted, {
-            "key": start.instance_key,
-            "definition_key": start.definition_key,
-            "element": start.element,
-            "variables": event.variables,
-        }
+        yield (
+            c.CreateStarted,
+            {
+                "key": start.instance_key,
+                "definition_key": start.definition_key,
+                "element": start.element,
+                "variables": event.variables,
+            },
+        )
 
 
 def _child_called(event: e.ChildCalled) -> _Wanted:
-    yield c.CreateChild, {
-        "key": event.child_key,
-        "definition_key": event.definition_key,
-        "root_key": event.root_key,
-        "parent_key": event.parent_key,
-        "parent_element_key": event.element_key,
-        "variables": event.variables,
-        "business_id": event.business_id,
-        "tags": event.tags,
-    }
+    yield (
+        c.CreateChild,
+        {
+            "key": event.child_key,
+            "definition_key": event.definition_key,
+            "root_key": event.root_key,
+            "parent_key": event.parent_key,
+            "parent_element_key": event.element_key,
+            "variables": event.variables,
+            "business_id": event.business_id,
+            "tags": event.tags,
+        },
+    )
 
 
 def _child_released(event: e.ChildReleased) -> _Wanted:
@@ -138,15 +165,18 @@ def _child_released(event: e.ChildReleased) -> _Wanted:
 
 
 def _error_propagated(event: e.ErrorPropagated) -> _Wanted:
-    yield c.CatchError, {
-        "key": event.parent_element_key,
-        "child_key": event.key,
-        "thrower_key": event.element_key,
-        "code": event.code,
-        "message": event.message,
-        "variables": event.variables,
-        "job_key": event.job_key,
-    }
+    yield (
+        c.CatchError,
+        {
+            "key": event.parent_element_key,
+            "child_key": event.key,
+            "thrower_key": event.element_key,
+            "code": event.code,
+            "message": event.message,
+            "variables": event.variables,
+            "job_key": event.job_key,
+        },
+    )
 
 
 def _error_returned(event: e.ErrorReturned) -> _Wanted:

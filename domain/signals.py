@@ -14,7 +14,7 @@ class SignalSubscriptions(msgspec.Struct, omit_defaults=True):
     """The state of one signal name."""
 
     name: str
-    subscriptions: set[int] = msgspec.field(default_factory=lambda: set[int]())
+    subscriptions: set[int] = set()
 
 
 def evolve_signal(state: SignalSubscriptions, event: e.Event) -> None:

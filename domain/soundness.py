@@ -18,7 +18,9 @@ def sound(state: Instance) -> None:
         for child in element.children:
             assert child in state.elements, f"scope {key} has child {child}, which is gone"
     waits = {wait for element in state.elements.values() for wait in element.waits}
-    assert waits == _waits(state), f"waits {sorted(waits ^ _waits(state))} outlived their element, or are not known to it"
+    assert waits == _waits(state), (
+        f"waits {sorted(waits ^ _waits(state))} outlived their element, or are not known to it"
+    )
     for key, incident in state.incidents.items():
         assert incident.element_key in state.elements, f"incident {key} outlived its element"
     work = {element.work for element in state.elements.values()} - {None}

@@ -1,11 +1,11 @@
 """Which stream a command speaks to, and on which partition that stream lives.
 
-    instance/<key>                 one process instance, on the partition in its key
-    message/<length>/<name>/<key>  one message bucket, on a partition chosen by hash
-    signal/<name>                  one signal name, on a partition chosen by hash
-    definitions                    all that is deployed, on the first partition
-    decisions                      evaluations outside of instances, on every partition its own
-    jobs/<type>                    the leases of a job type, on every partition its own
+instance/<key>                 one process instance, on the partition in its key
+message/<length>/<name>/<key>  one message bucket, on a partition chosen by hash
+signal/<name>                  one signal name, on a partition chosen by hash
+definitions                    all that is deployed, on the first partition
+decisions                      evaluations outside of instances, on every partition its own
+jobs/<type>                    the leases of a job type, on every partition its own
 """
 
 from collections.abc import Callable
@@ -97,7 +97,9 @@ def stream_of(command: c.AnyCommand, partition: int, next_number: Callable[[], i
         case c.CreateInstance() | c.CreateStarted(key=None):
             return instance_stream(make_key(partition, next_number()))
         case c.TriggerTimer() if command.key == block_of(command.key):
-            return DEFINITIONS_STREAM  # timers of start events take a number of their own, those of instances a local part
+            return (
+                DEFINITIONS_STREAM  # timers of start events take a number of their own, those of instances a local part
+            )
         case c.CreateStarted(key=int(key)):
             return instance_stream(key)
         case _:

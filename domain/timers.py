@@ -47,7 +47,9 @@ def _date(text: str) -> datetime:
     try:
         date = datetime.fromisoformat(text.partition("[")[0])
     except ValueError:
-        raise ValueError(f"expected a date and time as ISO 8601, such as 2026-01-31T08:00:00Z, but found '{text}'") from None
+        raise ValueError(
+            f"expected a date and time as ISO 8601, such as 2026-01-31T08:00:00Z, but found '{text}'"
+        ) from None
     if date.tzinfo is None:
         raise ValueError(f"expected a date and time with its zone or offset, but found '{text}'")
     if date.year > YEAR_MAX:
@@ -83,13 +85,13 @@ def _cycle(text: str, now: datetime) -> Schedule:
         raise ValueError(f"expected a repetition such as R3/PT10S or R/2026-01-31T08:00:00Z/P1D, but found '{text}'")
     repetitions = int(count) if count else UNLIMITED
     repeat = parts[-1]
-    due = _after(now, repeat) if len(parts) == 2 else max(_date(parts[1]), now)  # noqa: PLR2004 - R/duration
+    due = _after(now, repeat) if len(parts) == 2 else max(_date(parts[1]), now)
     return Schedule(due=due, repetitions=repetitions, repeat=repeat)
 
 
 def _cron(text: str, after: datetime) -> datetime | None:
     fields = text.split()
-    if len(fields) != 6:  # noqa: PLR2004 - the fields are counted in the message
+    if len(fields) != 6:
         raise ValueError(f"expected a cron expression with 6 fields, seconds first, but found '{text}'")
     try:
         return next(CronSim(text, after), None)

@@ -39,7 +39,9 @@ def evaluate(value: Value, variables: Mapping[str, Any], moment: Moment, what: s
 def write(state: Instance, scope: int, variables: Mapping[str, Any]) -> Facts:
     """Set variables in one scope; equal values are not written."""
     present = state.elements[scope].variables
-    changed = {name: value for name, value in variables.items() if name not in present or not same(present[name], value)}
+    changed = {
+        name: value for name, value in variables.items() if name not in present or not same(present[name], value)
+    }
     if changed:
         yield e.VariablesSet(scope=scope, variables=changed)
 
@@ -55,9 +57,7 @@ def merge(state: Instance, start: int, variables: Mapping[str, Any]) -> Facts:
         yield from write(state, scope, part)
 
 
-def mapped(
-    mappings: Sequence[VariableMapping], visible: Visible, around: Visible, moment: Moment
-) -> dict[str, Any]:
+def mapped(mappings: Sequence[VariableMapping], visible: Visible, around: Visible, moment: Moment) -> dict[str, Any]:
     """Evaluate mappings in order; later ones see earlier targets.
 
     A target with dots builds or extends an object: of an earlier mapping, else of the variable in the scope `around`.

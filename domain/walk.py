@@ -122,9 +122,7 @@ class Walk:
 
     # --- entering ------------------------------------------------------------------------------------------------
 
-    def enter(
-        self, node: Node, scope: int, flows: tuple[str, ...] = (), trigger: int | None = None
-    ) -> Facts:
+    def enter(self, node: Node, scope: int, flows: tuple[str, ...] = (), trigger: int | None = None) -> Facts:
         """Make an element instance; what it does follows from the fact."""
         yield e.ElementEntered(
             key=self.state.new_key(),

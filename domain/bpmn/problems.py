@@ -30,19 +30,22 @@ class Problem(msgspec.Struct, frozen=True):
 class InvalidModel(ValueError):  # noqa: N818 - what it says about the model, in the words of the domain
     """The resource is no model that can run. `problems` holds every reason, at most `PROBLEMS_MAX`."""
 
-    def __init__(self, problems: tuple[Problem, ...], *, name: str = "", further: int = 0) -> None:
+    def __init__(self, problems: tuple[Problem, ...], further: int = 0) -> None:
+        super().__init__(problems, further)
         self.problems = problems
-        self.name = name
-        """Name of the resource."""
         self.further = further
         """Problems beyond `PROBLEMS_MAX`."""
-        super().__init__(name)
+
+    @classmethod
+    def of(cls, reason: str, line: int = 0) -> "InvalidModel":
+        """Return the refusal of a whole resource."""
+        return cls((Problem("", line, reason),))
 
     def __str__(self) -> str:
-        lines = [str(problem) for problem in self.problems]
+        sentences = [str(problem) for problem in self.problems]
         if self.further:
-            lines.append(f"and {self.further} further problems")
-        return f"expected '{self.name}' to be a BPMN model that can run, but:\n" + "\n".join(f"- {line}" for line in lines)
+            sentences.append(f"and {self.further} further problems")
+        return "\n".join(sentences)
 
 
 class Problems:
@@ -59,11 +62,10 @@ class Problems:
             return
         self._found.setdefault(Problem(element_id, line, shorten(reason, REASON_LENGTH_MAX)))
 
-    def refuse(self, name: str) -> None:
-        """Raise `InvalidModel` for the resource `name` if there is any problem."""
+    def refuse(self) -> None:
+        """Raise `InvalidModel` if there is any problem."""
         if self._found:
-            in_order = tuple(sorted(self._found, key=lambda problem: problem.line))
-            raise InvalidModel(in_order, name=name, further=self._further)
+            raise InvalidModel(tuple(sorted(self._found, key=lambda problem: problem.line)), self._further)
 
 
 def shorten(text: str, length: int = SHOWN_LENGTH_MAX) -> str:

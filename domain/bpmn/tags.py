@@ -1,7 +1,5 @@
 """What an element sees of the XML: its own part, tags inside of it, and the root elements that it refers to."""
 
-from typing import TypeVar
-
 from domain.bpmn.part import Tag
 from domain.bpmn.problems import Problems, shorten
 from domain.bpmn.xml import BPMN, ZEEBE, Xml, bpmn_children, line_of, local_name
@@ -12,8 +10,6 @@ RESERVED_HEADER_PREFIX = "io.camunda.zeebe:"
 
 ID_LENGTH_MAX = 255
 """Characters of an id; ids are keys in tables and topics."""
-
-T = TypeVar("T")
 
 
 class XmlTag:
@@ -40,6 +36,10 @@ class XmlTag:
     def text(self) -> str:
         """Return the text inside, stripped."""
         return text_of(self._xml)
+
+    def part(self, document: "Document") -> "XmlPart":
+        """Return the element as a part, in whose name problems can be noted (root elements)."""
+        return XmlPart(document, self._xml, self.get("id"))
 
     def children(self, name: str) -> list[Tag]:
         """Return the children with that local name: direct ones, and those in `extensionElements`."""
@@ -138,7 +138,9 @@ class XmlPart:
         for header in headers.children("header") if headers is not None else ():
             key, value = header.get("key"), header.get("value")
             if key.startswith(RESERVED_HEADER_PREFIX):
-                self.problem(f"expected header keys without the reserved prefix {RESERVED_HEADER_PREFIX}, but found '{key}'")
+                self.problem(
+                    f"expected header keys without the reserved prefix {RESERVED_HEADER_PREFIX}, but found '{key}'"
+                )
             if key and value:
                 found[key] = value
         return found

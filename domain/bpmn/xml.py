@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from domain.bpmn.problems import InvalidModel, Problem, shorten
+from domain.bpmn.problems import InvalidModel, shorten
 
 Xml: TypeAlias = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml has no public name for the type of an element
 
@@ -41,18 +41,18 @@ _PROLOG = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _DECLARATION = re.compile(r"<\?xml\s.*?\?>", re.DOTALL)
 
 
-def parse(content: bytes, name: str) -> Xml:
+def parse(content: bytes) -> Xml:
     """Return the root of the document. Raise `InvalidModel` if it is no XML, too large, or has a document type."""
     if len(content) > MODEL_BYTES_MAX:
-        raise _invalid(name, f"expected at most {MODEL_BYTES_MAX} bytes, but found {len(content)}")
-    text = _decode(content, name)
-    _refuse_excess(text, name)
+        raise InvalidModel.of(f"expected at most {MODEL_BYTES_MAX} bytes, but found {len(content)}")
+    text = _decode(content)
+    _refuse_excess(text)
     start = _PROLOG.match(text)
     if text[start.end() if start else 0 :][:9].upper() == "<!DOCTYPE":
-        raise _invalid(name, "expected no document type (DOCTYPE), but found one; they are refused")
-    root = _parse(text, name)
+        raise InvalidModel.of("expected no document type (DOCTYPE), but found one; they are refused")
+    root = _parse(text)
     if root.getroottree().docinfo.internalDTD is not None:
-        raise _invalid(name, "expected no document type (DOCTYPE), but found one; they are refused")
+        raise InvalidModel.of("expected no document type (DOCTYPE), but found one; they are refused")
     return root
 
 
@@ -77,38 +77,36 @@ def line_of(element: Xml) -> int:
     return element.sourceline or 0
 
 
-def _invalid(name: str, reason: str, line: int = 0) -> InvalidModel:
-    return InvalidModel((Problem("", line, reason),), name=name)
-
-
-def _decode(content: bytes, name: str) -> str:
+def _decode(content: bytes) -> str:
     encoding = _UTF16_STARTS.get(content[:2])
     if encoding is None:
         declared = _DECLARED.match(content.removeprefix(b"\xef\xbb\xbf"))
         written = declared[1].decode().lower() if declared else "utf-8"
         encoding = ENCODINGS.get(written)
         if encoding is None or encoding == "utf-16":
-            raise _invalid(name, f"expected the encoding to be one of {', '.join(ENCODINGS)}, but found {written}")
+            raise InvalidModel.of(f"expected the encoding to be one of {', '.join(ENCODINGS)}, but found {written}")
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise _invalid(
-            name, f"expected text in the encoding {encoding}, but the byte at {error.start} is none: {error.reason}"
+        raise InvalidModel.of(
+            f"expected text in the encoding {encoding}, but the byte at {error.start} is none: {error.reason}"
         ) from None
 
 
-def _refuse_excess(text: str, name: str) -> None:
+def _refuse_excess(text: str) -> None:
     tags = text.count("<")
     if tags > MODEL_TAGS_MAX:
-        raise _invalid(name, f"expected at most {MODEL_TAGS_MAX} tags, but found {tags}; split the model")
+        raise InvalidModel.of(f"expected at most {MODEL_TAGS_MAX} tags, but found {tags}; split the model")
     attributes = text.count("=")
     if attributes > ATTRIBUTES_MAX:
-        raise _invalid(name, f"expected at most {ATTRIBUTES_MAX} attributes, but found {attributes}; split the model")
+        raise InvalidModel.of(f"expected at most {ATTRIBUTES_MAX} attributes, but found {attributes}; split the model")
 
 
-def _parse(text: str, name: str) -> Xml:
+def _parse(text: str) -> Xml:
     # The declaration names an encoding that the text no longer has; its line breaks keep the line numbers right.
-    text = _DECLARATION.sub(lambda found: "\n" * found[0].count("\n"), text, count=1) if text.startswith("<?xml") else text
+    text = (
+        _DECLARATION.sub(lambda found: "\n" * found[0].count("\n"), text, count=1) if text.startswith("<?xml") else text
+    )
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -122,6 +120,6 @@ def _parse(text: str, name: str) -> Xml:
         return etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         reason = shorten(error.msg or "it is no XML", 300)
-        raise _invalid(name, f"expected well-formed XML, but found: {reason}", error.lineno or 0) from None
+        raise InvalidModel.of(f"expected well-formed XML, but found: {reason}", error.lineno or 0) from None
     except (ValueError, UnicodeError) as error:
-        raise _invalid(name, f"expected well-formed XML, but found: {shorten(str(error), 300)}") from None
+        raise InvalidModel.of(f"expected well-formed XML, but found: {shorten(str(error), 300)}") from None

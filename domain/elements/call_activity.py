@@ -84,9 +84,7 @@ def _called(at: "At", config: CalledElement) -> ProcessModel:
         tag = text(at.evaluate(config.version_tag, "the version tag"), "the version tag")
         model, version = definitions.tagged(process_id, tag), f" with version tag '{tag}'"
     if model is None:
-        raise Problem(
-            CALLED_ELEMENT_ERROR, f"expected process '{process_id}'{version} to be deployed, but it is not"
-        )
+        raise Problem(CALLED_ELEMENT_ERROR, f"expected process '{process_id}'{version} to be deployed, but it is not")
     if model.root.start is None:
         raise Problem(
             CALLED_ELEMENT_ERROR, f"expected process '{process_id}' to have a none start event, but it has none"

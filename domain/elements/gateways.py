@@ -29,7 +29,8 @@ def _holds(at: "At", flow: "Flow") -> bool:
 
 def _nothing_holds(at: "At") -> Problem:
     return Problem(
-        CONDITION_ERROR, f"expected a condition to be true, or a default flow, at gateway '{at.node.id}', but there is none"
+        CONDITION_ERROR,
+        f"expected a condition to be true, or a default flow, at gateway '{at.node.id}', but there is none",
     )
 
 

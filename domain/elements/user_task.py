@@ -152,7 +152,9 @@ def _names(value: Any, what: str, static: bool) -> tuple[str, ...]:
 def _date(value: Any, what: str, static: bool) -> str:
     if isinstance(value, str) and _is_date(value):
         return value
-    raise Problem(EXTRACT_VALUE_ERROR, f"expected {what} to be a date and time with offset, but found {describe(value)}")
+    raise Problem(
+        EXTRACT_VALUE_ERROR, f"expected {what} to be a date and time with offset, but found {describe(value)}"
+    )
 
 
 def _is_date(value: str) -> bool:
@@ -164,9 +166,10 @@ def _is_date(value: str) -> bool:
 
 def _priority(value: Any, what: str, static: bool) -> int:
     number = whole(value, what)
-    if isinstance(value, Decimal) and value != number or not 0 <= number <= PRIORITY_MAX:
+    if (isinstance(value, Decimal) and value != number) or not 0 <= number <= PRIORITY_MAX:
         raise Problem(
-            EXTRACT_VALUE_ERROR, f"expected {what} to be a whole number from 0 to {PRIORITY_MAX}, but found {describe(value)}"
+            EXTRACT_VALUE_ERROR,
+            f"expected {what} to be a whole number from 0 to {PRIORITY_MAX}, but found {describe(value)}",
         )
     return number
 
@@ -176,7 +179,10 @@ def _json_list(names: tuple[str, ...]) -> str | None:
 
 
 def _check_static(part: "Part", definition: UserTaskDefinition) -> None:
-    for what, names in (("candidateGroups", definition.candidate_groups), ("candidateUsers", definition.candidate_users)):
+    for what, names in (
+        ("candidateGroups", definition.candidate_groups),
+        ("candidateUsers", definition.candidate_users),
+    ):
         if isinstance(names, str) and not all(name.strip() for name in names.split(",")):
             part.problem(f"expected {what} to be a comma-separated list without empty items, but found '{names}'")
     for what, date in (("dueDate", definition.due_date), ("followUpDate", definition.follow_up_date)):
