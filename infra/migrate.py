@@ -14,7 +14,7 @@ A file is named `0007_what_it_does.sql` and has this form (pogo's: one line of m
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -56,7 +56,9 @@ def folder() -> Path:
 async def up(connection: asyncpg.Connection, migrations: Path | None = None) -> list[str]:
     """Apply what this database has not yet; answer the names of the files applied, in order."""
     async with _alone(connection):
-        return [await _move(connection, step, up=True) for step in await _read(connection, migrations) if not step.applied]
+        return [
+            await _move(connection, step, up=True) for step in await _read(connection, migrations) if not step.applied
+        ]
 
 
 async def down(connection: asyncpg.Connection, migrations: Path | None = None, *, count: int = 1) -> list[str]:
@@ -80,12 +82,16 @@ async def _read(connection: asyncpg.Connection, migrations: Path | None) -> list
     known = {path.stem for path in files}
     if applied - known:
         newer = ", ".join(sorted(applied - known))
-        raise MigrationFailed(f"this database has migrations that this version does not know: {newer}; run a newer version")
+        raise MigrationFailed(
+            f"this database has migrations that this version does not know: {newer}; run a newer version"
+        )
     steps = [Migration(path.stem, path, applied) for path in files]
     try:
         return topological_sort([step.load() for step in steps])
     except BadMigrationError as error:
-        raise MigrationFailed(f"{error} A file begins with one line '-- meaning' and the line '-- depends: …'.") from error
+        raise MigrationFailed(
+            f"{error} A file begins with one line '-- meaning' and the line '-- depends: …'."
+        ) from error
 
 
 async def _move(connection: asyncpg.Connection, step: Migration, *, up: bool) -> str:
@@ -104,7 +110,7 @@ async def _move(connection: asyncpg.Connection, step: Migration, *, up: bool) ->
 
 
 @contextlib.asynccontextmanager
-async def _alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def _alone(connection: asyncpg.Connection) -> AsyncGenerator[None]:
     """Hold the lock. Polled: a waiting statement would keep a snapshot open, for which CREATE INDEX CONCURRENTLY waits in turn."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LOCK_SECONDS_MAX

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -43,7 +43,7 @@ def template_database(postgres_server: EmbeddedPostgres) -> str:
 
 
 @asynccontextmanager
-async def new_database(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def new_database(server: EmbeddedPostgres, template: str) -> AsyncGenerator[str]:
     """A fresh database for one test; dropped afterwards, whoever is still connected."""
     name = f"test_{next(NUMBERS)}"
     admin = await asyncpg.connect(server.dsn_of("postgres", role=SUPERUSER))

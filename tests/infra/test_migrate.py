@@ -17,7 +17,13 @@ def write(folder: Path, name: str, depends: str, apply: str, rollback: str) -> N
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    write(tmp_path, "9001_a", "", "create table a (x int);\n-- a comment; with a semicolon\ncreate index on a (x);", "drop table a;")
+    write(
+        tmp_path,
+        "9001_a",
+        "",
+        "create table a (x int);\n-- a comment; with a semicolon\ncreate index on a (x);",
+        "drop table a;",
+    )
     write(tmp_path, "9002_b", "9001_a", "create table b (x int);", "drop table b;")
     return tmp_path
 
@@ -29,11 +35,15 @@ async def connection(empty_database_url: str) -> list[asyncpg.Connection]:
 
 
 async def tables(connection: asyncpg.Connection) -> set[str]:
-    rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public' and tablename in ('a', 'b')")
+    rows = await connection.fetch(
+        "select tablename from pg_tables where schemaname = 'public' and tablename in ('a', 'b')"
+    )
     return {row["tablename"] for row in rows}
 
 
-async def test_up_applies_what_is_missing_in_order_and_only_once(connection: list[asyncpg.Connection], files: Path) -> None:
+async def test_up_applies_what_is_missing_in_order_and_only_once(
+    connection: list[asyncpg.Connection], files: Path
+) -> None:
     first, _ = connection
 
     assert await migrate.up(first, files) == ["9001_a", "9002_b"]
@@ -60,11 +70,13 @@ async def test_two_at_once_apply_each_file_once(connection: list[asyncpg.Connect
     assert sorted(done) == [[], ["9001_a", "9002_b"]]
 
 
-async def test_a_file_that_fails_is_named_and_leaves_nothing_of_itself(connection: list[asyncpg.Connection], files: Path) -> None:
+async def test_a_file_that_fails_is_named_and_leaves_nothing_of_itself(
+    connection: list[asyncpg.Connection], files: Path
+) -> None:
     first, second = connection
     write(files, "9003_c", "9002_b", "create table c (x int); insert into nowhere values (1);", "drop table c;")
 
-    with pytest.raises(migrate.MigrationFailed, match="9003_c failed on its way up.*nowhere"):
+    with pytest.raises(migrate.MigrationFailed, match=r"9003_c failed on its way up.*nowhere"):
         await migrate.up(first, files)
 
     assert await first.fetchval("select to_regclass('c')") is None
@@ -91,11 +103,13 @@ async def test_no_files_is_no_error(connection: list[asyncpg.Connection], tmp_pa
     assert await migrate.status(first, tmp_path) == []
 
 
-async def test_the_released_schema_goes_down_and_up_again(pool: asyncpg.Pool) -> None:
-    async with pool.acquire() as connection:
-        names = [step.name for step in await migrate.status(connection)]
+async def test_the_released_schema_goes_down_and_up_again(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    names = [step.name for step in await migrate.status(connection)]
 
-        assert await migrate.down(connection, count=1000) == names[::-1]
-        left = await connection.fetch("select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')")
-        assert {row["relname"] for row in left} <= {"_pogo_migration", "_pogo_version"}
-        assert await migrate.up(connection) == names
+    assert await migrate.down(connection, count=1000) == names[::-1]
+    left = await connection.fetch(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')"
+    )
+    assert {row["relname"] for row in left} <= {"_pogo_migration", "_pogo_version"}
+    assert await migrate.up(connection) == names
