@@ -15,6 +15,10 @@ class Fenced(Exception):  # noqa: N818 - it names what happened to the writer
     """The partition belongs to a newer writer: nothing was committed, and nothing more may be."""
 
 
+class VersionConflict(Exception):  # noqa: N818 - it names what was found
+    """The partition is at another position than its writer believes: nothing was committed."""
+
+
 class Ownership(msgspec.Struct, frozen=True):
     """A partition as its new writer finds it."""
 
@@ -47,7 +51,11 @@ class Batch(msgspec.Struct, frozen=True):
 
     partition: int
     epoch: int
+    after: int
+    """Position of the partition's last event before this batch."""
     records: Sequence[EventRecord]
+    bodies: Sequence[bytes]
+    """The encoded event of each record (`eventstore.codec`): encoded once, for the table and for every topic."""
     command_offset: int
     last_number: int
     marks: Mapping[int, tuple[int, int]]
@@ -70,29 +78,40 @@ class EventStore(Protocol):
 
     async def acquire(self, partition: int, owner: str) -> Ownership:
         """Become the only writer of the partition: raise its epoch and return what is there."""
+        ...
 
     async def commit(self, batch: Batch) -> None:
-        """Append the records and move the partition's row, in one transaction. Raise `Fenced` if the epoch is not ours."""
+        """Append the records and move the partition's row, in one transaction.
+
+        Raise `Fenced` if the epoch is not ours, `VersionConflict` if the position is not. After any other error it is
+        unknown whether the batch was committed: `acquire` tells.
+        """
+        ...
 
     async def load(self, partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
         """Return the named streams; one that has no events comes back empty."""
+        ...
 
     async def read(self, partition: int, after: int, limit: int) -> Sequence[EventRecord]:
         """Return events of the partition in order of position, from `after` (not included) on."""
+        ...
 
     async def read_stream(self, partition: int, stream: str, after: int = 0) -> Sequence[EventRecord]:
         """Return all events of a stream after a position."""
+        ...
 
     async def outcomes(self, partition: int, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return what became of those of the commands that are known."""
+        ...
 
     async def owners(self, partition: int, blocks: Sequence[int]) -> Mapping[int, int]:
         """Return the instance keys of further key blocks."""
+        ...
 
     async def save_snapshots(self, partition: int, snapshots: Sequence[tuple[str, int, bytes]]) -> None:
         """Keep (stream, position, state); a newer one of the same stream replaces an older one, never the reverse."""
+        ...
 
     async def positions(self) -> Mapping[int, int]:
         """Return the last position of each partition."""
-
-
+        ...

@@ -26,9 +26,11 @@ class Log(Protocol):
 
     async def publish(self, records: Sequence[CommandRecord]) -> None:
         """Return when the records cannot be lost. Order within a partition is kept."""
+        ...
 
     def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
         """Yield batches of at most `BATCH_RECORDS_MAX` records with offset > `after`, waiting for new ones without polling delay."""
+        ...
 
 
 BATCH_RECORDS_MAX = 200
