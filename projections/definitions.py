@@ -1,0 +1,112 @@
+"""Query tables `process_definitions`, `process_elements` and `forms`: what is deployed.
+
+Types and names of elements, and the start form, are read from the model when it is defined. Rows of other tables refer to
+them by definition key and element id, and are joined when they are read: they may live on another partition.
+"""
+
+import re
+from collections.abc import Iterator
+
+from domain import events as e
+from domain.bpmn.xml import BPMN, ZEEBE, Xml, local_name, parse
+from eventstore.records import EventRecord
+from projections.rows import Projection, Rows, cut, table
+
+PROCESS_DEFINITIONS_TABLE = table(
+    "process_definitions",
+    "key",
+    "key bigint, partition integer, process_id text, version integer, version_tag text, name text, resource_name text,"
+    "content bytea, deployment_key bigint, state text, start_form_id text, start_form_key bigint, deployed_at timestamptz",
+    of_instances=False,
+)
+
+PROCESS_ELEMENTS_TABLE = table(
+    "process_elements",
+    "definition_key, element_id",
+    "definition_key bigint, element_id text, partition integer, element_type text, name text",
+    of_instances=False,
+)
+
+FORMS_TABLE = table(
+    "forms",
+    "key",
+    "key bigint, partition integer, form_id text, version integer, version_tag text, resource_name text, content bytea,"
+    "deployment_key bigint, deleted boolean",
+    of_instances=False,
+)
+
+FLOW_NODE = re.compile(r".*(?:Event|Task|Gateway|Process|Activity)$|task$|transaction$")
+"""Names of BPMN elements that run: events, tasks, gateways, processes, call activities."""
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _process(content: bytes, process_id: str) -> Xml | None:
+    for process in parse(content, process_id).iter(f"{BPMN}process"):
+        if process.get("id") == process_id:
+            return process
+    return None
+
+
+def _element_type(name: str, element: Xml) -> str:
+    if name == "transaction":
+        return "SUB_PROCESS"
+    if name == "subProcess" and element.get("triggeredByEvent") == "true":
+        return "EVENT_SUB_PROCESS"
+    return _WORD.sub("_", name).upper()
+
+
+def outline(process: Xml) -> Iterator[tuple[str, str, str]]:
+    """Yield id, type in Camunda's words and name (without one: the id) of the process and of all elements in it."""
+    for element in process.iter(f"{BPMN}*"):
+        name, element_id = local_name(element), element.get("id")
+        if element_id and FLOW_NODE.match(name):
+            yield element_id, _element_type(name, element), element.get("name") or element_id
+
+
+def start_form(process: Xml) -> tuple[str | None, int | None]:
+    """Return form id and form key of the process's start event, as far as it names them."""
+    for form in process.iterfind(f"{BPMN}startEvent/{BPMN}extensionElements/{ZEEBE}formDefinition"):
+        key = form.get("formKey", "")
+        return form.get("formId"), int(key) if key.isdecimal() else None
+    return None, None
+
+
+def _defined(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:
+    process = _process(event.content, event.process_id)
+    form_id, form_key = (None, None) if process is None else start_form(process)
+    row = [event.key, record.partition, event.process_id, event.version, event.version_tag, event.name]
+    row += [event.resource_name, event.content, event.deployment_key, "ACTIVE", form_id, form_key, record.time]
+    rows.insert(event.key, row)
+
+
+def _deleted(rows: Rows, event: e.DefinitionDeleted, record: EventRecord, instance: int) -> None:
+    rows.update(event.key, {"state": "DELETED"})
+
+
+PROCESS_DEFINITIONS = Projection(
+    PROCESS_DEFINITIONS_TABLE, {e.ProcessDefined: _defined, e.DefinitionDeleted: _deleted}
+)
+
+
+def _elements(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:
+    process = _process(event.content, event.process_id)
+    if process is not None:
+        for element_id, element_type, name in outline(process):
+            row = [event.key, element_id, record.partition, element_type, name]
+            rows.insert((event.key, element_id), row)
+
+
+PROCESS_ELEMENTS = Projection(PROCESS_ELEMENTS_TABLE, {e.ProcessDefined: _elements})
+
+
+def _form_defined(rows: Rows, event: e.FormDefined, record: EventRecord, instance: int) -> None:
+    row = [event.key, record.partition, cut(event.form_id), event.version, event.version_tag, event.resource_name]
+    rows.insert(event.key, [*row, event.content, event.deployment_key, False])
+
+
+def _form_deleted(rows: Rows, event: e.DefinitionDeleted, record: EventRecord, instance: int) -> None:
+    rows.update(event.key, {"deleted": True})
+
+
+FORMS = Projection(FORMS_TABLE, {e.FormDefined: _form_defined, e.DefinitionDeleted: _form_deleted})
