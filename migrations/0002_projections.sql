@@ -1,4 +1,4 @@
--- What people query, and what timers and the job dispatcher work from.
+-- What people query, and what timers and the job dispatcher work from; follows from the events alone, see projections/
 -- depends: 0001_log
 
 -- migrate: apply

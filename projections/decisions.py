@@ -77,7 +77,7 @@ def _evaluated(rows: Rows, event: e.DecisionEvaluated, record: EventRecord, inst
         _insert(rows, event, record, index, entry, failed=failed)
 
 
-def _insert(  # noqa: PLR0913 - one row has its event, its place and its entry
+def _insert(
     rows: Rows, event: e.DecisionEvaluated, record: EventRecord, index: int, entry: Mapping[str, Any], *, failed: bool
 ) -> None:
     rows.insert(

@@ -4,11 +4,9 @@ Types and names of elements, and the start form, are read from the model when it
 them by definition key and element id, and are joined when they are read: they may live on another partition.
 """
 
-import re
-from collections.abc import Iterator
-
 from domain import events as e
-from domain.bpmn.xml import BPMN, ZEEBE, Xml, local_name, parse
+from domain.bpmn.outline import outline
+from domain.bpmn.xml import BPMN, ZEEBE, parse
 from eventstore.records import EventRecord
 from projections.rows import Projection, Rows, cut, table
 
@@ -35,46 +33,18 @@ FORMS_TABLE = table(
     of_instances=False,
 )
 
-FLOW_NODE = re.compile(r".*(?:Event|Task|Gateway|Process|Activity)$|task$|transaction$")
-"""Names of BPMN elements that run: events, tasks, gateways, processes, call activities."""
-
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
-
-
-def _process(content: bytes, process_id: str) -> Xml | None:
-    for process in parse(content, process_id).iter(f"{BPMN}process"):
-        if process.get("id") == process_id:
-            return process
-    return None
-
-
-def _element_type(name: str, element: Xml) -> str:
-    if name == "transaction":
-        return "SUB_PROCESS"
-    if name == "subProcess" and element.get("triggeredByEvent") == "true":
-        return "EVENT_SUB_PROCESS"
-    return _WORD.sub("_", name).upper()
-
-
-def outline(process: Xml) -> Iterator[tuple[str, str, str]]:
-    """Yield id, type in Camunda's words and name (without one: the id) of the process and of all elements in it."""
-    for element in process.iter(f"{BPMN}*"):
-        name, element_id = local_name(element), element.get("id")
-        if element_id and FLOW_NODE.match(name):
-            yield element_id, _element_type(name, element), element.get("name") or element_id
-
-
-def start_form(process: Xml) -> tuple[str | None, int | None]:
+def start_form(content: bytes, process_id: str) -> tuple[str | None, int | None]:
     """Return form id and form key of the process's start event, as far as it names them."""
-    for form in process.iterfind(f"{BPMN}startEvent/{BPMN}extensionElements/{ZEEBE}formDefinition"):
-        key = form.get("formKey", "")
-        return form.get("formId"), int(key) if key.isdecimal() else None
+    for process in parse(content).iterchildren(f"{BPMN}process"):
+        if process.get("id") == process_id:
+            for form in process.iterfind(f"{BPMN}startEvent/{BPMN}extensionElements/{ZEEBE}formDefinition"):
+                key = form.get("formKey", "")
+                return form.get("formId"), int(key) if key.isdecimal() else None
     return None, None
 
 
 def _defined(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:
-    process = _process(event.content, event.process_id)
-    form_id, form_key = (None, None) if process is None else start_form(process)
+    form_id, form_key = start_form(event.content, event.process_id)
     row = [event.key, record.partition, event.process_id, event.version, event.version_tag, event.name]
     row += [event.resource_name, event.content, event.deployment_key, "ACTIVE", form_id, form_key, record.time]
     rows.insert(event.key, row)
@@ -90,11 +60,9 @@ PROCESS_DEFINITIONS = Projection(
 
 
 def _elements(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:
-    process = _process(event.content, event.process_id)
-    if process is not None:
-        for element_id, element_type, name in outline(process):
-            row = [event.key, element_id, record.partition, element_type, name]
-            rows.insert((event.key, element_id), row)
+    for element_id, (element_type, name) in outline(event.content)[event.process_id].items():
+        row = [event.key, element_id, record.partition, element_type, name or element_id]
+        rows.insert((event.key, element_id), row)
 
 
 PROCESS_ELEMENTS = Projection(PROCESS_ELEMENTS_TABLE, {e.ProcessDefined: _elements})

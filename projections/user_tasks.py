@@ -58,17 +58,21 @@ def _assigned(rows: Rows, event: e.UserTaskAssigned, record: EventRecord, instan
     rows.update(event.key, {"assignee": None if event.assignee is None else cut(event.assignee)})
 
 
-_CHANGED = {
-    "candidate_groups": lambda value: array(value or ()),
-    "candidate_users": lambda value: array(value or ()),
-    "due_date": moment,
-    "follow_up_date": moment,
-    "priority": lambda value: value,
-}
+def _changed(name: str, value: Any) -> Any:
+    match name:
+        case "candidate_groups" | "candidate_users":
+            return array(value or ())
+        case "due_date" | "follow_up_date":
+            return moment(value)
+        case _:
+            return value
+
+
+_CHANGEABLE = ("candidate_groups", "candidate_users", "due_date", "follow_up_date", "priority")
 
 
 def _updated(rows: Rows, event: e.UserTaskUpdated, record: EventRecord, instance: int) -> None:
-    changes: dict[str, Any] = {name: _CHANGED[name](value) for name, value in event.changes.items() if name in _CHANGED}
+    changes = {name: _changed(name, value) for name, value in event.changes.items() if name in _CHANGEABLE}
     if changes:
         rows.update(event.key, changes)
 
