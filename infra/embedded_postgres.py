@@ -123,7 +123,7 @@ class EmbeddedPostgres:
         return self.dsn_of("procession")
 
     def dsn_of(self, database: str, *, role: str = ROLE) -> str:
-        return f"postgresql://{role}@/{database}?host={quote(str(self._sockets), safe='/')}&port={PORT}"
+        return _dsn(self._sockets, database, role)
 
     @property
     def pid(self) -> int:
@@ -318,6 +318,21 @@ class EmbeddedPostgres:
         if self._running() is None:
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
             (self._sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+
+
+def running_dsn(data_dir: Path) -> str | None:
+    """The address of the server that runs on this folder, whoever owns it; None when there is none."""
+    try:
+        lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return None
+    # The first line is the process, the fifth the folder of the socket, the last says whether it is ready.
+    alive = len(lines) >= 8 and _is_postgres(int(lines[0]))
+    return _dsn(Path(lines[4].strip()), "procession", ROLE) if alive else None
+
+
+def _dsn(sockets: Path, database: str, role: str) -> str:
+    return f"postgresql://{role}@/{database}?host={quote(str(sockets), safe='/')}&port={PORT}"
 
 
 def binaries() -> Path:
