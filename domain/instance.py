@@ -274,7 +274,13 @@ def _released(state: Instance, event: e.HeldReleased) -> None:
 
 
 def _variables_set(state: Instance, event: e.VariablesSet) -> None:
-    state.elements[event.scope].variables.update(event.variables)
+    element = state.elements[event.scope]
+    if element.body is None:
+        element.variables.update(event.variables)
+        return
+    for name, value in event.variables.items():
+        # `_loop_output_stored` writes into a body's list; the event keeps its own.
+        element.variables[name] = list(value) if isinstance(value, list) else value
 
 
 def _flow_taken(state: Instance, event: e.FlowTaken) -> None:

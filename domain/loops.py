@@ -71,7 +71,8 @@ def propagate_output(at: "At") -> Facts:
     """The body is complete: its output collection goes to the scope around it."""
     output = _loop(at).output_collection
     if output is not None and output in at.instance.variables:
-        yield from merge(at.state, at.instance.scope, {output: at.instance.variables[output]})
+        # A copy: the body's own list is written in place, and a fact must not change after it was told.
+        yield from merge(at.state, at.instance.scope, {output: to_json(at.instance.variables[output])})
 
 
 def _loop(at: "At") -> Loop:

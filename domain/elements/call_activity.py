@@ -6,6 +6,7 @@ import msgspec
 
 from domain import events as e
 from domain.elements.element import Element
+from domain.feel import to_json
 from domain.keys import make_key
 from domain.model import ProcessModel, Value
 from domain.problem import Problem
@@ -66,7 +67,7 @@ class CallActivity(Element):
             definition_key=model.key,
             root_key=at.state.root_key,
             parent_key=at.state.key,
-            variables=visible,
+            variables=to_json(visible),  # a copy: an output collection around the call is written in place
             business_id=at.state.business_id,
             tags=at.state.tags,
         )

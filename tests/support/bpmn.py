@@ -28,6 +28,7 @@ NAMESPACES = (
 )
 
 _ARROW = re.compile(r"->(?:\[(.*?)\])?")
+_BODY = re.compile(r"\{.*\}", re.DOTALL)
 _EVENTS = {"message": "messageEventDefinition", "timer": "timerEventDefinition", "signal": "signalEventDefinition"}
 
 
@@ -60,7 +61,10 @@ def bpmn(text: str, process_id: str = "p", version_tag: str = "") -> bytes:
 
 def _body(process: _Process, text: str) -> None:
     for statement in _statements(text):
-        parts = _ARROW.split(statement)
+        inside = _BODY.search(statement)
+        parts = _ARROW.split(_BODY.sub("{}", statement))
+        if inside is not None:
+            parts = [part and part.replace("{}", inside.group()) for part in parts]
         before = _node(process, parts[0].strip())
         for condition, target in zip(parts[1::2], parts[2::2], strict=True):
             after = _node(process, target.strip())
