@@ -50,18 +50,22 @@ def initial(stream: str) -> State:
 
 def decide(state: State, command: c.AnyCommand, context: Context) -> Facts | Rejected:
     """Answer a command. The facts are lazy: each has to be folded into the state before the next is asked for."""
+    answer = _decide(state, command, context)
+    return answer if isinstance(answer, Rejected) else bounded(answer)
+
+
+def _decide(state: State, command: c.AnyCommand, context: Context) -> Facts | Rejected:
     match state:
         case Instance():
-            answer = decide_instance(state, command, context)
+            return decide_instance(state, command, context)
         case MessageBucket():
-            answer = decide_bucket(state, command, context)
+            return decide_bucket(state, command, context)
         case SignalSubscriptions():
-            answer = decide_signal(state, command, context)
+            return decide_signal(state, command, context)
         case Deployed():
-            answer = decide_deployed(state, command, context)
+            return decide_deployed(state, command, context)
         case Stateless():
             raise AssertionError(f"{command!r} addresses a stream that decides nothing")
-    return answer if isinstance(answer, Rejected) else bounded(answer)
 
 
 def fold(state: State, facts: Iterable[e.Event]) -> Facts:

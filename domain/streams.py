@@ -48,8 +48,10 @@ def route(command: c.AnyCommand, partitions: int) -> int:
     match command:
         case c.DeployResources() | c.DeleteResource():
             return FIRST_PARTITION
-        case c.CreateInstance() | c.EvaluateDecision() | c.CreateStarted(key=None):
+        case c.CreateInstance() | c.EvaluateDecision():
             return spread(command.id, partitions)
+        case c.CreateStarted():
+            return spread(command.id, partitions) if command.key is None else partition_of(command.key)
         case c.ActivateJobs():
             return command.partition
         case (
@@ -64,8 +66,6 @@ def route(command: c.AnyCommand, partitions: int) -> int:
             return spread(message_stream(command.name, command.correlation_key), partitions)
         case c.BroadcastSignal() | c.RelaySignal() | c.OpenSignalSubscription() | c.CloseSignalSubscription():
             return spread(signal_stream(command.name), partitions)
-        case c.CreateStarted(key=int(key)):
-            return partition_of(key)
         case _:
             return partition_of(command.key)
 
@@ -94,13 +94,13 @@ def stream_of(command: c.AnyCommand, partition: int, next_number: Callable[[], i
             return message_stream(command.name, command.correlation_key)
         case c.BroadcastSignal() | c.RelaySignal() | c.OpenSignalSubscription() | c.CloseSignalSubscription():
             return signal_stream(command.name)
-        case c.CreateInstance() | c.CreateStarted(key=None):
+        case c.CreateInstance():
             return instance_stream(make_key(partition, next_number()))
+        case c.CreateStarted():
+            return instance_stream(make_key(partition, next_number()) if command.key is None else command.key)
         case c.TriggerTimer() if command.key == block_of(command.key):
             return (
                 DEFINITIONS_STREAM  # timers of start events take a number of their own, those of instances a local part
             )
-        case c.CreateStarted(key=int(key)):
-            return instance_stream(key)
         case _:
             return instance_stream(command.key)

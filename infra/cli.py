@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -103,8 +104,12 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final = (up, demo, config, psql)
-MIGRATE_COMMANDS: Final = {"up": migrate_up, "down": migrate_down, "status": migrate_status}
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql)
+MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "up": migrate_up,
+    "down": migrate_down,
+    "status": migrate_status,
+}
 
 app = typer.Typer(
     name="procession",

@@ -79,7 +79,7 @@ class BadSettings(Exception):  # noqa: N818  # reads as the fact that they are
     """Some setting has a value that it cannot have; one sentence for each."""
 
 
-def load(given: Mapping[str, object] | None = None) -> Settings:
+def load(given: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings of this process; `given` are those of the command line, None where it says nothing.
 
     Raises BadSettings.

@@ -10,6 +10,9 @@ import msgspec
 
 from domain.commands import AnyCommand
 
+BATCH_RECORDS_MAX = 200
+"""Past this, PostgreSQL gains little and one bad record costs more."""
+
 
 class CommandRecord(msgspec.Struct, frozen=True):
     """A command at its place in the Log. `reply_to` names the waiting process and caller, or is empty."""
@@ -25,13 +28,16 @@ class Log(Protocol):
     """Publish and read commands."""
 
     async def publish(self, records: Sequence[CommandRecord]) -> None:
-        """Return when the records cannot be lost. Order within a partition is kept."""
+        """Return when the records cannot be lost before their events are committed. Order within a partition is kept.
+
+        After an error it is unknown whether they were published.
+        """
         ...
 
     def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
         """Yield batches of at most `BATCH_RECORDS_MAX` records with offset > `after`, waiting for new ones without polling delay."""
         ...
 
-
-BATCH_RECORDS_MAX = 200
-"""Past this, PostgreSQL gains little and one bad record costs more."""
+    async def forget(self, partition: int, upto: int) -> None:
+        """Let go of all records up to this offset: what they led to is committed."""
+        ...

@@ -67,8 +67,8 @@ def create_job(at: "At", definition: JobDefinition) -> Facts:
 def whole(value: Any, what: str) -> int:
     """Return a number that fits 32 bits as an integer; text of digits is taken, too. Raise `Problem` for anything else."""
     if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
-        value = Decimal(value.strip())
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and abs(value) < 1 << 31:
+        value = int(value.strip()[:20])
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and -(1 << 31) <= value < 1 << 31:
         return int(value)
     raise Problem(EXTRACT_VALUE_ERROR, f"expected {what} to be a number, but found {describe(value)}")
 
