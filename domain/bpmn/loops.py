@@ -9,7 +9,7 @@ from domain.model import Node, ProcessModel
 def endless_loop(model: ProcessModel) -> list[Node]:
     """Return the nodes of a loop without a wait, the first of the document first; empty if there is none."""
     passing = _passing(model)
-    before = {node_id: 0 for node_id in passing}
+    before = dict.fromkeys(passing, 0)
     for node in passing.values():
         for target in _targets(node, passing):
             before[target.id] += 1
@@ -65,7 +65,7 @@ def _passing(model: ProcessModel) -> dict[str, Node]:
     """Return the nodes that do not wait; a scope waits if anything inside of it does."""
     waiting: set[str] = set()
     # Outer scopes were read before what is inside of them.
-    for node in reversed(model.nodes.values()):
+    for node in reversed(list(model.nodes.values())):
         if (node.element.waits or node.id in waiting) and node.scope is not None:
             waiting.add(node.id)
             waiting.add(node.scope.id)

@@ -4,8 +4,6 @@ Knows the structure of BPMN (scopes, flows, events, boundaries) and no element k
 There is no recursion over the model, and every step is linear in its size.
 """
 
-from dataclasses import dataclass, field
-
 from domain.bpmn.activities import read_loop, read_mappings
 from domain.bpmn.checks import CHOOSING, check
 from domain.bpmn.events import DEFINITIONS, read_trigger
@@ -13,7 +11,7 @@ from domain.bpmn.outline import outline
 from domain.bpmn.problems import InvalidModel, Problem, shorten
 from domain.bpmn.tags import Document, XmlPart, is_true, text_of
 from domain.bpmn.unsupported import Unsupported, unsupported
-from domain.bpmn.xml import BPMN, ZEEBE, Xml, bpmn_children, line_of, parse
+from domain.bpmn.xml import BPMN, Xml, bpmn_children, line_of, parse
 from domain.elements import EVENT_SUB_PROCESS, PROCESS, find
 from domain.elements.element import Element
 from domain.model import Flow, Node, ProcessModel
@@ -55,17 +53,17 @@ NOT_YET_EXTENSIONS = ("executionListeners", "taskListeners", "linkedResources")
 """`zeebe:` extensions that would change what an element does."""
 
 
-@dataclass
 class _Process:
     """A process while it is read."""
 
-    document: Document
-    root: Node
-    nodes: dict[str, Node] = field(default_factory=lambda: dict[str, Node]())
-    tags: dict[str, tuple[str, Xml]] = field(default_factory=lambda: dict[str, tuple[str, Xml]]())
-    """Tag and XML of each node, by id."""
-    flows: list[tuple[Xml, Node]] = field(default_factory=lambda: list[tuple[Xml, Node]]())
-    """Sequence flows, each with the scope in which it stands."""
+    def __init__(self, document: Document, root: Node) -> None:
+        self.document = document
+        self.root = root
+        self.nodes: dict[str, Node] = {root.id: root}
+        self.tags: dict[str, tuple[str, Xml]] = {}
+        """Tag and XML of each node but the root, by id."""
+        self.flows: list[tuple[Xml, Node]] = []
+        """Sequence flows, each with the scope in which it stands."""
 
     def problem(self, node: Node, reason: str) -> None:
         self.document.problems.add(node.id, node.line, reason)
@@ -101,8 +99,7 @@ def _executable(root: Xml) -> list[Xml]:
 
 
 def _refuse_excess(processes: list[Xml]) -> None:
-    names = (f"{BPMN}{name}" for name in (*FLOW_NODES, "sequenceFlow"))
-    wanted = tuple(names)
+    wanted = tuple(f"{BPMN}{name}" for name in (*FLOW_NODES, "sequenceFlow"))
     count = sum(1 for xml in processes for _ in xml.iter(*wanted))
     if count > MODEL_ELEMENTS_MAX:
         raise InvalidModel.of(
@@ -117,7 +114,6 @@ def _read_process(document: Document, xml: Xml) -> ProcessModel | None:
         return None
     root = Node(process_id, PROCESS, None, name=xml.get("name", ""), line=line_of(xml))
     process = _Process(document, root)
-    process.nodes[process_id] = root
     part = XmlPart(document, xml, process_id)
     _refuse_extensions(part)
     _read_scopes(process, xml)
@@ -126,7 +122,7 @@ def _read_process(document: Document, xml: Xml) -> ProcessModel | None:
         _link(process, node)
     for node in process.nodes.values():
         # Once all are linked: an element may look at its neighbours.
-        node.element.check(node, lambda reason, node=node: process.problem(node, reason))  # type: ignore[misc]
+        node.element.check(node, lambda reason, node=node: process.problem(node, reason))
     version_tag = part.extension("versionTag")
     model = ProcessModel(root, process.nodes, flows, version_tag.get("value") or None if version_tag is not None else None)
     check(model, process.problem)

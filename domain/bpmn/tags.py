@@ -180,7 +180,7 @@ NULL = compile_expression("null")
 
 def text_of(xml: Xml) -> str:
     """Return all text inside, stripped."""
-    return "".join(xml.itertext()).strip()
+    return "".join(str(text) for text in xml.itertext()).strip()
 
 
 def is_true(text: str | None, default: bool) -> bool:

@@ -11,7 +11,7 @@ class Unsupported(Element):
 
 def unsupported(tag: str) -> Unsupported:
     """Return a stand-in with the element type that Camunda has for the tag, of which nothing more is claimed."""
-    kind = type("Unsupported", (Unsupported,), {"type": element_type(tag), "waits": True})
+    kind: type[Unsupported] = type("Unsupported", (Unsupported,), {"type": element_type(tag), "waits": True})
     return kind()
 
 

@@ -5,13 +5,13 @@ The bytes are decoded here and not by the parser, so that no encoding hides a do
 
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from lxml import etree
 
 from domain.bpmn.problems import InvalidModel, shorten
 
-Xml: TypeAlias = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml has no public name for the type of an element
+Xml: TypeAlias = etree._Element  # noqa: SLF001 - lxml has no public name for the type of an element
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
@@ -51,7 +51,7 @@ def parse(content: bytes) -> Xml:
     if text[start.end() if start else 0 :][:9].upper() == "<!DOCTYPE":
         raise InvalidModel.of("expected no document type (DOCTYPE), but found one; they are refused")
     root = _parse(text)
-    if root.getroottree().docinfo.internalDTD is not None:
+    if cast("object | None", root.getroottree().docinfo.internalDTD) is not None:  # lxml-stubs leave None out
         raise InvalidModel.of("expected no document type (DOCTYPE), but found one; they are refused")
     return root
 
@@ -74,7 +74,8 @@ def bpmn_children(element: Xml) -> Iterator[tuple[str, Xml]]:
 
 def line_of(element: Xml) -> int:
     """Return the line on which the element begins, from 1; 0 if it is not known."""
-    return element.sourceline or 0
+    line = cast("int | None", element.sourceline)  # lxml-stubs leave the type out
+    return line or 0
 
 
 def _decode(content: bytes) -> str:

@@ -31,10 +31,12 @@ def problems_of(content: bytes) -> tuple[Problem, ...]:
     try:
         read_processes(content, "p.bpmn")
     except InvalidModel as error:
-        assert error.problems, "a refusal gives reasons"
-        assert str(error), "a refusal can be read"
-        return error.problems
-    return ()
+        refusal = error
+    else:
+        return ()
+    assert refusal.problems, "a refusal gives reasons"
+    assert all(problem.reason in str(refusal) for problem in refusal.problems)
+    return refusal.problems
 
 
 def refused(body: str, roots: str = "") -> list[str]:

@@ -8,6 +8,7 @@ from domain.bpmn import xml
 from domain.bpmn.problems import PROBLEMS_MAX, InvalidModel
 from domain.bpmn.read import MODEL_ELEMENTS_MAX, SCOPE_DEPTH_MAX, outline, read_processes
 from domain.elements.element import Element
+from domain.model import Node
 from tests.bpmn.models import JOB, MESSAGE, START, condition, document, flow, problems_of, timer
 
 WHOLE = document(
@@ -75,7 +76,11 @@ def _chain(length: int) -> bytes:
 
 def test_reading_asks_each_element_of_a_long_chain_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(Element, "check", lambda self, node, problem: calls.append(node.id))
+
+    def check(_: Element, node: Node, problem: object) -> None:
+        calls.append(node.id)
+
+    monkeypatch.setattr(Element, "check", check)
 
     (model,) = read_processes(_chain(3_000), "p.bpmn")
 
