@@ -53,9 +53,7 @@ DECISION_REQUIREMENTS = Projection(
 
 def _decision(rows: Rows, event: e.DecisionDefined, record: EventRecord, instance: int) -> None:
     row = [event.key, record.partition, cut(event.decision_id), event.name, event.version, event.version_tag]
-    rows.insert(
-        event.key, [*row, event.requirements_key, cut(event.requirements_id), event.deployment_key, False]
-    )
+    rows.insert(event.key, [*row, event.requirements_key, cut(event.requirements_id), event.deployment_key, False])
 
 
 def _decision_deleted(rows: Rows, event: e.DefinitionDeleted, record: EventRecord, instance: int) -> None:

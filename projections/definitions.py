@@ -33,6 +33,7 @@ FORMS_TABLE = table(
     of_instances=False,
 )
 
+
 def start_form(content: bytes, process_id: str) -> tuple[str | None, int | None]:
     """Return form id and form key of the process's start event, as far as it names them."""
     for process in parse(content).iterchildren(f"{BPMN}process"):
@@ -54,9 +55,7 @@ def _deleted(rows: Rows, event: e.DefinitionDeleted, record: EventRecord, instan
     rows.update(event.key, {"state": "DELETED"})
 
 
-PROCESS_DEFINITIONS = Projection(
-    PROCESS_DEFINITIONS_TABLE, {e.ProcessDefined: _defined, e.DefinitionDeleted: _deleted}
-)
+PROCESS_DEFINITIONS = Projection(PROCESS_DEFINITIONS_TABLE, {e.ProcessDefined: _defined, e.DefinitionDeleted: _deleted})
 
 
 def _elements(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:

@@ -15,9 +15,7 @@ async def insert_rows(connection: Connection, table: Table, rows: Sequence[Row])
     await connection.execute(_insert_text(table), *zip(*rows, strict=True))
 
 
-async def update_rows(
-    connection: Connection, table: Table, updated: Mapping[Key, Mapping[str, Value]]
-) -> None:
+async def update_rows(connection: Connection, table: Table, updated: Mapping[Key, Mapping[str, Value]]) -> None:
     """Change columns of rows by key; rows that are not there stay away."""
     groups: dict[tuple[str, ...], list[tuple[Value, ...]]] = {}
     for key, changes in updated.items():
@@ -92,9 +90,7 @@ def _update_text(table: Table, names: tuple[str, ...]) -> str:
 
 @cache
 def _matching_text(table: Table, column: str, names: tuple[str, ...]) -> str:
-    changes = ", ".join(
-        f"{name} = ${index}::{_column(table, name).type}" for index, name in enumerate(names, start=3)
-    )
+    changes = ", ".join(f"{name} = ${index}::{_column(table, name).type}" for index, name in enumerate(names, start=3))
     return f"UPDATE {table.name} SET {changes} WHERE partition = $1 AND {column} = ANY($2::bigint[])"
 
 

@@ -68,7 +68,17 @@ def _agenda_start_timer(rows: Rows, event: e.StartTimerSet, record: EventRecord,
 
 def _agenda_message(rows: Rows, event: e.MessagePublished, record: EventRecord, instance: int) -> None:
     if event.deadline > record.time:
-        row = [record.partition, event.key, event.deadline, MESSAGE, None, event.name, event.correlation_key, False, None]
+        row = [
+            record.partition,
+            event.key,
+            event.deadline,
+            MESSAGE,
+            None,
+            event.name,
+            event.correlation_key,
+            False,
+            None,
+        ]
         rows.insert((record.partition, event.key), row)
 
 

@@ -152,5 +152,3 @@ async def _write_table(connection: Connection, partition: int, rows: Rows) -> No
         await update_rows(connection, rows.table, rows.updated)
     if rows.inserted:
         await insert_rows(connection, rows.table, list(rows.inserted.values()))
-
-
