@@ -58,10 +58,13 @@ class Document:
         self.roots: dict[str, tuple[str, Xml]] = {}
         """Root elements other than processes (messages, errors …): id -> (name without namespace, element)."""
         self._ids: set[str] = set()
+        self._ambiguous: set[str] = set()
         for name, child in bpmn_children(root):
             element_id = child.get("id")
             if element_id and name != "process":
-                self.roots.setdefault(element_id, (name, child))
+                if element_id in self.roots:
+                    self._ambiguous.add(element_id)
+                self.roots[element_id] = (name, child)
 
     def claim(self, element_id: str, xml: Xml) -> bool:
         """Note that the id is used; say whether it can be: there, short enough, and not used before."""
@@ -82,8 +85,13 @@ class Document:
 
     def root(self, element_id: str, name: str) -> XmlTag | None:
         """Return the root element `name` with that id, or None. A prefix, as in `tns:id`, may stand before it."""
-        found = self.roots.get(element_id) or self.roots.get(element_id.rpartition(":")[2])
-        return XmlTag(found[1]) if found is not None and found[0] == name else None
+        local_id = element_id if element_id in self.roots else element_id.rpartition(":")[2]
+        found = self.roots.get(local_id)
+        if found is None or found[0] != name:
+            return None
+        if local_id in self._ambiguous:
+            self.problems.add(local_id, line_of(found[1]), "expected ids to be unique, but this one is used before")
+        return XmlTag(found[1])
 
 
 class XmlPart:

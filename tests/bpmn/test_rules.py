@@ -107,6 +107,7 @@ BROKEN = {
     "a catch event refers to a message that is there": (
         START + _catch("c", '<messageEventDefinition messageRef="nowhere"/>'), ["c"],
     ),
+    "a reference leads to the right kind": (START + _catch("c", '<messageEventDefinition messageRef="s"/>'), ["c"]),
     "a link has no place on a boundary": (START + TASK + _boundary("b", "<linkEventDefinition/>"), ["b"]),
 }  # fmt: skip
 
@@ -138,3 +139,12 @@ GOOD = {
 @pytest.mark.parametrize("rule", GOOD)
 def test_a_model_that_keeps_the_rules_is_accepted(rule: str) -> None:
     assert not refused(GOOD[rule], MESSAGE + SIGNAL + '<error id="e" errorCode="E"/>')
+
+
+def test_a_root_element_may_share_its_id_with_another_only_while_it_is_not_used() -> None:
+    assert refused(START + _catch("c", ON_MESSAGE), MESSAGE + MESSAGE) == ["m"]
+    assert not refused(START, MESSAGE + MESSAGE)
+
+
+def test_a_reference_may_carry_a_prefix() -> None:
+    assert not refused(START + _catch("c", '<messageEventDefinition messageRef="tns:m"/>'), MESSAGE)
