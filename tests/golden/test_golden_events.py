@@ -12,7 +12,9 @@ GOLDEN = Path(__file__).parent / "events.jsonl"
 def test_every_event_type_has_a_golden_line_in_its_current_version() -> None:
     known = {(line["type"], line["schema"]) for line in map(json.loads, GOLDEN.read_text().splitlines())}
     missing = [
-        json.dumps({"type": kind, "schema": CODEC.version(kind), "body": CODEC.encode(event).decode()}, ensure_ascii=False)
+        json.dumps(
+            {"type": kind, "schema": CODEC.version(kind), "body": CODEC.encode(event).decode()}, ensure_ascii=False
+        )
         for event in samples()
         if ((kind := event_type(event)), CODEC.version(event_type(event))) not in known
     ]

@@ -164,13 +164,12 @@ class Writer:
         if error and self.random.choice([True, False]):
             definition = "<errorEventDefinition/>"
         cancel = "true" if error else self.random.choice(["true", "false"])
-        return (
+        xml = (
             f'{part}<exclusiveGateway id="{join}"/>{self.flow(out, join)}'
             f'<boundaryEvent id="{event}" attachedToRef="{into}" cancelActivity="{cancel}">{definition}</boundaryEvent>'
-            f'<task id="{after}"/>{self.flow(event, after)}{self.flow(after, join)}',
-            into,
-            join,
+            f'<task id="{after}"/>{self.flow(event, after)}{self.flow(after, join)}'
         )
+        return xml, into, join
 
 
 def random_processes(random: Random) -> list[tuple[str, bytes]]:

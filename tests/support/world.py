@@ -40,7 +40,8 @@ class Record:
 
     @property
     def event(self) -> e.AnyEvent:
-        return _EVENTS.decode(self.body)
+        event: e.AnyEvent = _EVENTS.decode(self.body)
+        return event
 
 
 @dataclass
