@@ -18,6 +18,7 @@ class Definitions(Protocol):
 
     def usable(self, key: int) -> bool:
         """Say whether new instances of a definition key may be created: it is there and not deleted."""
+        ...
 
     def latest(self, process_id: str) -> ProcessModel | None:
         """Return the latest version of a process id that is not deleted."""
@@ -30,6 +31,8 @@ class Definitions(Protocol):
 
     def message_starts(self, name: str) -> Iterator[tuple[ProcessModel, str]]:
         """Yield the latest models with a message start event of that name, and the element's id."""
+        ...
 
     def signal_starts(self, name: str) -> Iterator[tuple[ProcessModel, str]]:
         """Yield the latest models with a signal start event of that name, and the element's id."""
+        ...

@@ -56,7 +56,7 @@ class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
 
     def process(self, key: int) -> ProcessModel | None:
         """See `Definitions.process`."""
-        models: dict[int, ProcessModel] = self.__dict__.setdefault("_models", {})
+        models: dict[int, ProcessModel] = vars(self).setdefault("_models", {})
         model = models.get(key)
         process = self.processes.get(key)
         if model is None and process is not None:
@@ -107,7 +107,7 @@ class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
 
     def _starts(self) -> dict[tuple[str, str], list[tuple[ProcessModel, str]]]:
         """Index of the message and signal start events of all latest versions; made anew after each deployment."""
-        found: dict[tuple[str, str], list[tuple[ProcessModel, str]]] | None = self.__dict__.get("_start_index")
+        found: dict[tuple[str, str], list[tuple[ProcessModel, str]]] | None = vars(self).get("_start_index")
         if found is None:
             found = {}
             for process_id in sorted(self.versions):
@@ -115,7 +115,7 @@ class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
                 for kind, name, element in _event_starts(model) if model is not None else ():
                     assert model is not None, f"process '{process_id}' has a start event"
                     found.setdefault((kind, name), []).append((model, element))
-            self.__dict__["_start_index"] = found
+            vars(self)["_start_index"] = found
         return found
 
 
@@ -155,10 +155,10 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
                 version_tag=event.version_tag,
             )
             state.versions.setdefault(event.process_id, {})[event.version] = event.key
-            state.__dict__.pop("_start_index", None)
+            vars(state).pop("_start_index", None)
         case e.DefinitionDeleted():
             state.processes[event.key].deleted = True
-            state.__dict__.pop("_start_index", None)
+            vars(state).pop("_start_index", None)
         case e.StartTimerSet():
             state.timers[event.key] = StartTimer(
                 definition_key=event.definition_key,
