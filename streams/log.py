@@ -3,7 +3,7 @@
 Adapters: `streams.memory_log`, `streams.postgres_log`, `streams.kafka_log`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,10 +34,14 @@ class Log(Protocol):
         """
         ...
 
-    def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
+    def read(self, partition: int, after: int) -> AsyncGenerator[Sequence[CommandRecord], None]:
         """Yield batches of at most `BATCH_RECORDS_MAX` records with offset > `after`, waiting for new ones without polling delay."""
         ...
 
     async def forget(self, partition: int, upto: int) -> None:
         """Let go of all records up to this offset: what they led to is committed."""
+        ...
+
+    async def last(self, partition: int) -> int:
+        """Return the offset of the last record published to the partition that is not forgotten; 0 if there is none."""
         ...

@@ -1,7 +1,7 @@
 """The command log in memory: the twin of `streams.postgres_log` for tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ class MemoryLog:
     def _event(self, partition: int) -> asyncio.Event:
         return self._changed.setdefault(partition, asyncio.Event())
 
-    async def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
+    async def read(self, partition: int, after: int) -> AsyncGenerator[Sequence[CommandRecord], None]:
         """See the port."""
         while True:
             self._event(partition).clear()
@@ -43,3 +43,7 @@ class MemoryLog:
         """See the port."""
         kept = [record for record in self._records.get(partition, ()) if record.offset > upto]
         self._records[partition] = kept
+
+    async def last(self, partition: int) -> int:
+        """See the port."""
+        return max((record.offset for record in self._records.get(partition, ())), default=0)

@@ -6,7 +6,7 @@ commands, but none whose events were committed, since those are flushed after th
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 
 import asyncpg
@@ -128,7 +128,7 @@ class PostgresLog:
             self._publisher.terminate()
             self._publisher = None
 
-    async def read(self, partition: int, after: int) -> AsyncIterator[Sequence[CommandRecord]]:
+    async def read(self, partition: int, after: int) -> AsyncGenerator[Sequence[CommandRecord], None]:
         """See the port."""
         woken = self._readers[partition] = asyncio.Event()
         try:
@@ -154,6 +154,13 @@ class PostgresLog:
         """See the port."""
         await self._pool.execute('DELETE FROM commands WHERE partition = $1 AND "offset" <= $2', partition, upto)
 
+    async def last(self, partition: int) -> int:
+        """See the port."""
+        last: int = await self._pool.fetchval(
+            'SELECT coalesce(max("offset"), 0) FROM commands WHERE partition = $1', partition
+        )
+        return last
+
 
 def _record(partition: int, row: asyncpg.Record) -> CommandRecord | None:
     try:
@@ -163,9 +170,7 @@ def _record(partition: int, row: asyncpg.Record) -> CommandRecord | None:
         return None
 
 
-def _settle(
-    taken: list[tuple[Sequence[CommandRecord], asyncio.Future[None]]], error: BaseException | None
-) -> None:
+def _settle(taken: list[tuple[Sequence[CommandRecord], asyncio.Future[None]]], error: BaseException | None) -> None:
     for _, done in taken:
         if done.done():
             continue

@@ -1,0 +1,228 @@
+"""Which jobs of a partition may be leased next: a bounded window in memory over the projected table.
+
+The window holds, per job type, all available jobs up to its horizon, highest priority and oldest first; what lies beyond, and
+what was there before this owner came, is in the table. Nothing here is durable: leases are events, and whoever takes a
+candidate checks it against its instance.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from heapq import heapify, heappop, heappush, nsmallest
+
+from domain.instance import Instance
+from streams.tables import JobsTable
+
+READY_MAX = 50_000
+"""Jobs in the window of a partition, over all types."""
+RETURNING_MAX = 50_000
+"""Leases and back-offs whose end is remembered in memory; the ends of others are found in the table."""
+TYPES_MAX = 2_000
+"""Job types with a window of their own."""
+LEASED_MAX = 50_000
+"""Leases that are remembered after the table shows them."""
+REFILL_JOBS = 1_000
+"""Jobs read from the table at once."""
+REFILL_SECONDS = 0.25
+"""Between two looks into the table that find nothing."""
+
+Candidate = tuple[int, int, int]
+"""Negated priority, job key, instance key: sorted in the order in which jobs are offered."""
+
+
+def activatable(state: Instance, key: int, now: datetime) -> bool:
+    """Say whether a job of the instance may be leased now, its leases aside."""
+    job = state.jobs.get(key)
+    return (
+        job is not None
+        and job.retries > 0
+        and job.state != "ERROR_THROWN"
+        and (job.retry_at is None or job.retry_at <= now)
+        and state.running
+        and not state.suspended
+        and state.quarantined is None
+        and not any(incident.job_key == key for incident in state.incidents.values())
+    )
+
+
+class _Window:
+    __slots__ = ("horizon", "keys", "looked_at", "ready", "recheck_at", "stale", "stale_position")
+
+    def __init__(self, stale_position: int) -> None:
+        self.ready: list[Candidate] = []
+        self.keys: set[int] = set()
+        self.horizon: Candidate | None = None
+        """From here on, jobs are only in the table."""
+        self.stale = stale_position > 0
+        """The table may have available jobs that the window has not."""
+        self.stale_position = stale_position
+        """Jobs made up to this position may be missing."""
+        self.recheck_at: datetime | None = None
+        """When the table will have another available job."""
+        self.looked_at = float("-inf")
+
+    def add(self, candidate: Candidate) -> bool:
+        """Add a job; say whether the window holds it now."""
+        if self.horizon is not None and candidate >= self.horizon:
+            return False
+        if candidate[1] not in self.keys:
+            self.keys.add(candidate[1])
+            heappush(self.ready, candidate)
+        return True
+
+    def pop(self) -> Candidate:
+        candidate = heappop(self.ready)
+        self.keys.discard(candidate[1])
+        return candidate
+
+    def trim(self, position: int) -> None:
+        kept = nsmallest(len(self.ready) // 2 + 1, self.ready)
+        self.horizon = kept.pop()
+        self.ready = kept
+        heapify(self.ready)
+        self.keys = {key for _, key, _ in kept}
+        self.stale, self.stale_position = True, position
+
+
+class JobOffers:
+    """One per partition, used by its processor only."""
+
+    def __init__(self, partition: int, table: JobsTable, projected: Callable[[], int]) -> None:
+        self._partition = partition
+        self._table = table
+        self._projected = projected
+        self._start = 0
+        self._windows: dict[str, _Window] = {}
+        self._leased: dict[int, tuple[datetime, int]] = {}
+        self._returning: list[tuple[datetime, int, str, Candidate]] = []
+
+    def reset(self, position: int) -> None:
+        """Forget everything: what was made up to `position` is in the table, or will be."""
+        self._start = position
+        self._windows.clear()
+        self._leased.clear()
+        self._returning.clear()
+
+    def _window(self, job_type: str) -> _Window:
+        window = self._windows.get(job_type)
+        if window is None:
+            if len(self._windows) >= TYPES_MAX:
+                self._windows.pop(next(iter(self._windows)))
+            window = self._windows[job_type] = _Window(self._start)
+        return window
+
+    def offer(self, job_type: str, priority: int, key: int, instance_key: int, position: int) -> None:
+        """A job is available, because of the event at `position`."""
+        if len(self._windows) >= TYPES_MAX:
+            self._start = position
+        window = self._window(job_type)
+        if not window.add((-priority, key, instance_key)):
+            window.stale, window.stale_position = True, position
+        elif len(window.ready) > READY_MAX or (len(window.ready) & 1023 == 0 and self._ready() > READY_MAX):
+            max(self._windows.values(), key=lambda each: len(each.ready)).trim(position)
+
+    def _ready(self) -> int:
+        return sum(len(window.ready) for window in self._windows.values())
+
+    def offer_at(self, at: datetime, job_type: str, priority: int, key: int, instance_key: int) -> None:
+        """A job becomes available at a time, after a back-off or at the end of its lease."""
+        heappush(self._returning, (at, key, job_type, (-priority, key, instance_key)))
+        if len(self._returning) > RETURNING_MAX:
+            self._thin()
+
+    def _thin(self) -> None:
+        kept = [each for each in self._returning if each[1] in self._leased]
+        for at, _, job_type, _ in kept[RETURNING_MAX // 2 :]:
+            window = self._window(job_type)
+            window.recheck_at = at if window.recheck_at is None else min(at, window.recheck_at)
+        self._returning = nsmallest(RETURNING_MAX // 2, kept)
+        heapify(self._returning)
+
+    def lease(self, job_type: str, candidates: Sequence[Candidate], deadline: datetime, position: int) -> None:
+        """Jobs are leased, because of the event at `position`."""
+        for candidate in candidates:
+            self._leased[candidate[1]] = (deadline, position)
+            self.offer_at(deadline, job_type, -candidate[0], candidate[1], candidate[2])
+        projected = self._projected()
+        while len(self._leased) > LEASED_MAX:
+            key, (_, since) = next(iter(self._leased.items()))
+            if since > projected:
+                break
+            del self._leased[key]
+
+    def release(self, key: int) -> None:
+        """The job's lease is over: it failed, or has ended."""
+        self._leased.pop(key, None)
+
+    def deadline(self, key: int, now: datetime) -> datetime | None:
+        """Return until when the job is leased, as far as it is known here."""
+        leased = self._leased.get(key)
+        return leased[0] if leased is not None and leased[0] > now else None
+
+    async def deadlines(self, keys: Sequence[int], now: datetime) -> dict[int, datetime]:
+        """Return until when jobs are leased."""
+        found = {key: at for key in keys if (at := self.deadline(key, now)) is not None}
+        unknown = [key for key in keys if key not in self._leased]
+        if unknown:
+            found.update(await self._table.deadlines(self._partition, unknown, now))
+        return found
+
+    def hint(self, job_type: str, now: datetime) -> bool:
+        """Say whether asking for jobs of the type may be worth it. A cheap guess; wrong only for a short time."""
+        self._return(now)
+        window = self._windows.get(job_type)
+        if window is None:
+            return self._start > 0
+        return bool(window.ready) or self._must_look(window, now)
+
+    def next_at(self, job_type: str) -> datetime | None:
+        """Return the next time at which a job may become available without an event."""
+        window = self._windows.get(job_type)
+        times = [self._returning[0][0]] if self._returning else []
+        if window is not None and window.recheck_at is not None:
+            times.append(window.recheck_at)
+        return min(times, default=None)
+
+    def _must_look(self, window: _Window, now: datetime) -> bool:
+        due = window.stale or (window.recheck_at is not None and window.recheck_at <= now)
+        return due and time.monotonic() >= window.looked_at + REFILL_SECONDS
+
+    def _return(self, now: datetime) -> None:
+        returning = self._returning
+        while returning and returning[0][0] <= now:
+            _, key, job_type, candidate = heappop(returning)
+            leased = self._leased.get(key)
+            if leased is not None and leased[0] > now:
+                continue  # extended: a later entry stands for it
+            window = self._window(job_type)
+            if not window.add(candidate):
+                window.stale = True
+
+    async def take(self, job_type: str, wanted: int, now: datetime) -> list[Candidate]:
+        """Take up to `wanted` jobs out of the window. Those that are leased are passed over."""
+        self._return(now)
+        window = self._window(job_type)
+        if len(window.ready) < wanted and self._must_look(window, now):
+            await self._refill(window, job_type, now)
+        taken: list[Candidate] = []
+        while window.ready and len(taken) < wanted:
+            candidate = window.pop()
+            if self.deadline(candidate[1], now) is None:
+                taken.append(candidate)
+        return taken
+
+    async def _refill(self, window: _Window, job_type: str, now: datetime) -> None:
+        projected = self._projected()
+        found = await self._table.open(self._partition, job_type, now, REFILL_JOBS)
+        new = [(-job.priority, job.key, job.instance_key) for job in found.jobs]
+        if len(new) == REFILL_JOBS:
+            window.horizon = new[-1]
+        else:
+            window.horizon = None
+            window.stale = projected < window.stale_position
+        window.recheck_at = found.next_at
+        added = 0
+        for candidate in new:
+            if candidate[1] not in window.keys and self.deadline(candidate[1], now) is None:
+                added += window.add(candidate)
+        window.looked_at = float("-inf") if added else time.monotonic()

@@ -1,0 +1,106 @@
+"""What travels between callers and the owner of a partition: work to do, replies to it, and the ways it can go wrong."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+
+from domain.commands import AnyCommand
+from domain.results import Rejected
+
+
+class Unavailable(Exception):  # noqa: N818 - it names what the caller meets
+    """Nobody carries out commands of the partition just now. Whether this one acted is unknown: try again with its id."""
+
+
+class Overloaded(Exception):  # noqa: N818 - it names what the caller meets
+    """Too many commands wait already; this one was not taken. Try again later."""
+
+
+class NoAnswer(Exception):  # noqa: N818 - it names what the caller meets
+    """The answer did not come in time. The command may still act."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What became of a command, told after its events are committed."""
+
+    partition: int
+    position: int
+    """Last event of the command; a read that has got there sees all that it did."""
+    result: dict[str, Any] | Rejected
+
+
+class Work:
+    """A command on its way through a processor, and where its answer goes."""
+
+    __slots__ = ("command", "future", "offset", "reply_to")
+
+    def __init__(
+        self,
+        command: AnyCommand,
+        future: "asyncio.Future[Reply] | None" = None,
+        reply_to: str = "",
+        offset: int = 0,
+    ) -> None:
+        self.command = command
+        self.future = future
+        """For a caller in this process."""
+        self.reply_to = reply_to
+        """For a caller that the Log knows."""
+        self.offset = offset
+        """In the Log; 0 if the command did not come through it."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits any more for an answer that somebody waited for."""
+        return self.future is not None and self.future.done()
+
+
+Answered: TypeAlias = tuple[Work, Reply]
+
+
+class _Stored(msgspec.Struct, omit_defaults=True):
+    result: dict[str, Any] | None = None
+    rejected: Rejected | None = None
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_stored = msgspec.json.Decoder(_Stored, float_hook=Decimal)
+
+
+class _Sent(msgspec.Struct, omit_defaults=True):
+    partition: int
+    position: int
+    result: dict[str, Any] | None = None
+    rejected: Rejected | None = None
+
+
+_sent = msgspec.json.Decoder(_Sent, float_hook=Decimal)
+
+
+def encode_result(result: dict[str, Any] | Rejected) -> bytes:
+    """Return a result as it is kept beside the events."""
+    if isinstance(result, Rejected):
+        return _encoder.encode(_Stored(rejected=result))
+    return _encoder.encode(_Stored(result=result))
+
+
+def decode_result(body: bytes) -> dict[str, Any] | Rejected:
+    """Return the result that `encode_result` wrote."""
+    stored = _stored.decode(body)
+    return stored.rejected if stored.rejected is not None else stored.result or {}
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """Return a reply as it travels to another process."""
+    result = reply.result
+    if isinstance(result, Rejected):
+        return _encoder.encode(_Sent(reply.partition, reply.position, rejected=result))
+    return _encoder.encode(_Sent(reply.partition, reply.position, result=result))
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Return the reply that `encode_reply` wrote."""
+    sent = _sent.decode(body)
+    return Reply(sent.partition, sent.position, sent.rejected if sent.rejected is not None else sent.result or {})
