@@ -27,7 +27,7 @@ from projections.queries.filters import (
 )
 from projections.queries.shape import BadQuery, Field, Parameters, Shape
 
-Reader: TypeAlias = "Connection | Pool"
+Reader: TypeAlias = Connection | Pool
 Item: TypeAlias = dict[str, Any]
 Page: TypeAlias = dict[str, Any]
 """{"items": [...], "page": {"totalItems", "hasMoreTotalItems", "startCursor", "endCursor"}}"""
