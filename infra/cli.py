@@ -14,6 +14,7 @@ from rich.table import Table
 
 from infra import migrate
 from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
+from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
 
 Host = Annotated[str | None, typer.Option(help="Address on which the API listens.", show_default=False)]
@@ -104,7 +105,7 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify)
 MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": migrate_up,
     "down": migrate_down,
@@ -126,6 +127,8 @@ migrations = typer.Typer(help="Move the database's schema up or down.", no_args_
 for name, command in MIGRATE_COMMANDS.items():
     migrations.command(name)(command)
 app.add_typer(migrations, name="migrate")
+app.add_typer(projections_cli, name="projections")
+app.add_typer(history_cli, name="history")
 
 
 def main() -> None:
