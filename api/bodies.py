@@ -6,7 +6,6 @@ Everything that PostgreSQL, JSON or the engine could not carry is refused here, 
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
@@ -88,9 +87,15 @@ def _number(text: str) -> Decimal:
     return number
 
 
-@lru_cache(maxsize=256)
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind, float_hook=_number)
+_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
+"""One per kind of body, made when it first comes."""
+
+
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, float_hook=_number)
+    return decoder
 
 
 def decode(kind: type[Body], body: bytes) -> Body:
@@ -106,7 +111,9 @@ def decode(kind: type[Body], body: bytes) -> Body:
         raise invalid(f"expected at most {DEPTH_MAX} levels of JSON, but found more") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if _SURROGATE.search(body):
-            raise invalid("expected texts of Unicode characters, but found a lone surrogate (\\uD800 to \\uDFFF)") from None
+            raise invalid(
+                "expected texts of Unicode characters, but found a lone surrogate (\\uD800 to \\uDFFF)"
+            ) from None
         found = str(error) if body else "the body is empty"
         raise invalid(f"expected a JSON object in UTF-8, but {found[:1].lower()}{found[1:]}") from None
     if b"\\u0000" in body and _has_nul(msgspec.to_builtins(value)):

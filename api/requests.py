@@ -43,7 +43,7 @@ OperationReference: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Variables: TypeAlias = dict[str, Any]
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+class Request(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """Base of all bodies."""
 
 

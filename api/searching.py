@@ -1,0 +1,55 @@
+"""Reads: wait until the tables are current enough, then ask them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from api.operations import Answer, Call, json
+from api.problems import not_found
+from api.requests import FilterOnly, Search
+from api.submitting import addressed
+from api.waiting import current
+from projections import queries
+
+
+def request_of(body: Search | FilterOnly) -> dict[str, Any]:
+    """Return a search as the query layer takes it."""
+    return {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
+
+
+async def search(
+    call: Call,
+    shape: queries.Shape,
+    body: Search,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    truncate_values: bool = True,
+) -> Answer:
+    """Answer a search."""
+    await current(call)
+    pool, request = call.api.engine.pool, request_of(body)
+    return json(await queries.search(pool, shape, request, fixed=fixed, truncate_values=truncate_values))
+
+
+async def get(call: Call, shape: queries.Shape, what: str) -> Answer:
+    """Answer with the one thing that the path names."""
+    return json(await must_exist(call, shape, what))
+
+
+async def must_exist(call: Call, shape: queries.Shape, what: str) -> queries.Item:
+    """Return the one thing that the path names; raise `Problem`, 404, if it is not there."""
+    return await _get(call, shape, what, addressed(call, what))
+
+
+async def get_derived(call: Call, shape: queries.Shape, what: str) -> Answer:
+    """Answer likewise, where the key is one that the tables made and that names no partition."""
+    return json(await _get(call, shape, what, None))
+
+
+async def _get(call: Call, shape: queries.Shape, what: str, key: int | None) -> queries.Item:
+    await current(call, key)
+    item = await queries.get(call.api.engine.pool, shape, call.key)
+    if item is None:
+        raise not_found(what, call.key)
+    return item
