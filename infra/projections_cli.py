@@ -44,9 +44,11 @@ def rebuild(
     data_dir: DataDir = None,
 ) -> None:
     """Build query tables anew from the log, beside the live ones, and switch at once. The engine may run meanwhile."""
+    from projections.rebuild import ProjectedMeanwhile  # noqa: PLC0415 - much to load for `procession config`
+
     try:
         done = asyncio.run(_rebuild(load({"data_dir": data_dir}), names or None))
-    except LookupError as error:
+    except (LookupError, TimeoutError, ProjectedMeanwhile) as error:
         err.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
     out.print(f"rebuilt {', '.join(done)}", highlight=False)

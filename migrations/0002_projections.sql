@@ -111,7 +111,7 @@ CREATE INDEX process_instances_definition ON process_instances (definition_key, 
 CREATE INDEX process_instances_parent ON process_instances (parent_key) WHERE parent_key IS NOT NULL;
 CREATE INDEX process_instances_business_id ON process_instances (business_id) WHERE business_id IS NOT NULL;
 CREATE INDEX process_instances_started ON process_instances (started_at, key);
-CREATE INDEX process_instances_open ON process_instances (definition_key, key) WHERE ended_at IS NULL;
+CREATE INDEX process_instances_open ON process_instances (definition_key, key) WHERE state IN ('ACTIVE', 'SUSPENDED');
 CREATE INDEX process_instances_quarantine ON process_instances (quarantine_key) WHERE quarantine_key IS NOT NULL;
 
 CREATE TABLE element_instances (
@@ -127,7 +127,7 @@ CREATE TABLE element_instances (
     PRIMARY KEY (key, started_at)
 ) PARTITION BY RANGE (started_at);
 CREATE INDEX element_instances_instance ON element_instances (instance_key, key);
-CREATE INDEX element_instances_open ON element_instances (element_id, key) WHERE ended_at IS NULL;
+CREATE INDEX element_instances_open ON element_instances (element_id, key) WHERE state = 'ACTIVE';
 COMMENT ON TABLE element_instances IS 'History of element instances, one part per month of their start, made when needed.';
 
 CREATE TABLE sequence_flows (

@@ -23,6 +23,10 @@ SWITCH_LOCK_TIMEOUT = "5s"
 SWITCH_TRIES_MAX = 20
 
 
+class ProjectedMeanwhile(Exception):  # noqa: N818 - it names what was found
+    """Nobody had projected a partition when the rebuild began, and somebody does now: their starts do not fit."""
+
+
 async def rebuild(
     pool: Pool, store: EventReader, names: Iterable[str] | None = None, progress: Progress = quiet
 ) -> Sequence[str]:
@@ -87,6 +91,11 @@ async def _switch(connection: Connection, store: EventReader, catching: Catching
             await connection.execute(f"SET LOCAL lock_timeout = '{SWITCH_LOCK_TIMEOUT}'")
             await connection.execute("LOCK TABLE public.checkpoints IN EXCLUSIVE MODE")
             targets = await _targets(connection, store)
+            ahead = {name: at for name, at in catching.positions.items() if at > targets.get(name, 0)}
+            if ahead:
+                raise ProjectedMeanwhile(
+                    f"expected the live projections at {ahead} or beyond, but they have just begun; try again"
+                )
             await catching.up_to(targets)
             await prune_to_mark(connection, tables)
             for name in tables:

@@ -7,7 +7,7 @@ from projections.queries.shape import TENANT, Field, Parameters, Shape, document
 
 DEFINITION_STATE = (
     "CASE WHEN d.state = 'DELETED' AND EXISTS (SELECT FROM process_instances i WHERE i.definition_key = d.key"
-    " AND i.ended_at IS NULL) THEN 'DRAINING' ELSE d.state END"
+    " AND i.state IN ('ACTIVE', 'SUSPENDED')) THEN 'DRAINING' ELSE d.state END"
 )
 
 

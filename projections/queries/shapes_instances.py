@@ -186,6 +186,17 @@ VARIABLE_VALUE = """
     ) END
 """
 
+_VALUE = text("value", "v.value")
+
+
+def _value(parameters: Parameters, value: Any, where: str) -> str:
+    """Compare with the JSON text; equality by way of the index on its hash."""
+    condition = compare(_VALUE, parameters, value, where)
+    if isinstance(value, str):
+        condition += f" AND hashtext(v.value) = hashtext({parameters.add(value, 'text')})"
+    return condition
+
+
 VARIABLES = Shape(
     name="variables",
     source="variables v LEFT JOIN process_instances i ON i.key = v.instance_key",
@@ -205,6 +216,7 @@ VARIABLES = Shape(
         key("rootProcessInstanceKey", "i.root_key", filters="", sorts=False),
         TENANT,
     ),
+    specials={"value": _value},
 )
 
 INCIDENTS = Shape(

@@ -1,5 +1,6 @@
 """Rebuilding, verifying, pruning, and migrating a full database down and up."""
 
+import asyncio
 from datetime import timedelta
 from random import Random
 
@@ -79,6 +80,28 @@ async def test_a_writer_goes_on_after_a_rebuild(pool: asyncpg.Pool) -> None:
     await project(pool, history, writer=writer)
 
     assert await pool.fetchval("SELECT state FROM process_instances WHERE key = $1", key) == "ACTIVE"
+    assert await verify(pool, history) == []
+
+
+async def test_a_rebuild_while_the_projector_goes_on_misses_nothing(pool: asyncpg.Pool) -> None:
+    history = History()
+    for number in range(1, 301):
+        for partition in (1, 2):
+            key, element, job, facts = with_a_job(number, partition)
+            history.instance(number, *facts, e.JobCompleted(key=job, element_key=element), partition=partition)
+            history.instance(number, e.InstanceSuspended(key=key), partition=partition)
+    writer = ProjectionWriter(pool)
+    for partition, log in history.records.items():
+        await writer.apply(partition, log[:100])
+
+    live = asyncio.create_task(project(pool, history, Random(5), writer))
+    rebuilds = 0
+    while not live.done():
+        await rebuild(pool, history, None if rebuilds % 2 else ["jobs", "process_instances"])
+        rebuilds += 1
+    await live
+
+    assert rebuilds > 1
     assert await verify(pool, history) == []
 
 
