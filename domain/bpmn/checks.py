@@ -47,7 +47,10 @@ def process_has_a_start(model: ProcessModel) -> Found:
     if not starts:
         yield model.root, "expected the process to have a start event, but it has none"
     for node in [node for node in starts if _is_none(node)][1:]:
-        yield node, "expected at most one start event without an event definition in a process, but this is a further one"
+        yield (
+            node,
+            "expected at most one start event without an event definition in a process, but this is a further one",
+        )
     for node in starts:
         if isinstance(node.trigger, ErrorTrigger):
             yield node, "expected the start event of a process to be none, message, timer or signal, but found error"
@@ -61,7 +64,10 @@ def sub_process_has_one_start(model: ProcessModel) -> Found:
             yield scope, f"expected a sub-process to have exactly one start event, but found {len(starts)}"
         for node in starts:
             if not _is_none(node):
-                yield node, "expected the start event of an embedded sub-process to have no event definition, but found one"
+                yield (
+                    node,
+                    "expected the start event of an embedded sub-process to have no event definition, but found one",
+                )
 
 
 def event_sub_process_has_one_start(model: ProcessModel) -> Found:
@@ -70,7 +76,10 @@ def event_sub_process_has_one_start(model: ProcessModel) -> Found:
         starts = _starts(scope)
         if len(starts) != 1 or _is_none(starts[0]):
             found = "one without an event definition" if len(starts) == 1 else str(len(starts))
-            yield scope, f"expected an event sub-process to have exactly one start event with an event definition, but found {found}"
+            yield (
+                scope,
+                f"expected an event sub-process to have exactly one start event with an event definition, but found {found}",
+            )
         if scope.incoming or scope.outgoing:
             yield scope, "expected an event sub-process to have no sequence flows, but found some"
 
@@ -83,7 +92,10 @@ def events_have_the_right_flows(model: ProcessModel) -> Found:
             what = "a start event" if kind == "START_EVENT" else "a boundary event"
             yield node, f"expected {what} to have no incoming sequence flow, but found '{shorten(node.incoming[0].id)}'"
         if kind == "END_EVENT" and node.outgoing:
-            yield node, f"expected an end event to have no outgoing sequence flow, but found '{shorten(node.outgoing[0].id)}'"
+            yield (
+                node,
+                f"expected an end event to have no outgoing sequence flow, but found '{shorten(node.outgoing[0].id)}'",
+            )
 
 
 # --- gateways ------------------------------------------------------------------------------------------------------------
@@ -104,7 +116,10 @@ def events_behind_gateways(model: ProcessModel) -> Found:
         if node.element.type != "EVENT_BASED_GATEWAY":
             continue
         if len(node.outgoing) < 2:
-            yield node, f"expected an event-based gateway to have at least two outgoing flows, but found {len(node.outgoing)}"
+            yield (
+                node,
+                f"expected an event-based gateway to have at least two outgoing flows, but found {len(node.outgoing)}",
+            )
         for flow in node.outgoing:
             yield from _behind_gateway(node, flow)
         yield from _same(node, [flow.target for flow in node.outgoing], "events behind one gateway")
@@ -113,9 +128,12 @@ def events_behind_gateways(model: ProcessModel) -> Found:
 def _behind_gateway(node: Node, flow: Flow) -> Found:
     target = flow.target
     if target.element.type != "INTERMEDIATE_CATCH_EVENT":
-        yield node, (
-            "expected an event-based gateway to lead to message, timer and signal catch events only,"
-            f" but '{shorten(target.id)}' is none"
+        yield (
+            node,
+            (
+                "expected an event-based gateway to lead to message, timer and signal catch events only,"
+                f" but '{shorten(target.id)}' is none"
+            ),
         )
     elif len(target.incoming) > 1:
         yield target, "expected an event behind an event-based gateway to have no other incoming flow, but found one"

@@ -4,6 +4,8 @@ Knows the structure of BPMN (scopes, flows, events, boundaries) and no element k
 There is no recursion over the model, and every step is linear in its size.
 """
 
+from functools import partial
+
 from domain.bpmn.activities import read_loop, read_mappings
 from domain.bpmn.checks import CHOOSING, check
 from domain.bpmn.events import DEFINITIONS, read_trigger
@@ -76,7 +78,9 @@ def read_processes(content: bytes, name: str) -> list[ProcessModel]:
     """
     root = parse(content)
     if root.tag != f"{BPMN}definitions":
-        raise InvalidModel.of(f"expected '{shorten(name)}' to be BPMN 2.0 definitions, but found {shorten(root.tag)}", line_of(root))
+        raise InvalidModel.of(
+            f"expected '{shorten(name)}' to be BPMN 2.0 definitions, but found {shorten(root.tag)}", line_of(root)
+        )
     processes = _executable(root)
     _refuse_excess(processes)
     document = Document(root)
@@ -92,7 +96,11 @@ def _executable(root: Xml) -> list[Xml]:
         return executable
     if not processes:
         raise InvalidModel(
-            (Problem(root.get("id", ""), line_of(root), "expected at least one executable process, but found no process"),)
+            (
+                Problem(
+                    root.get("id", ""), line_of(root), "expected at least one executable process, but found no process"
+                ),
+            )
         )
     reason = "expected the process to be executable (isExecutable), but neither it nor another one is"
     raise InvalidModel(tuple(Problem(xml.get("id", ""), line_of(xml), reason) for xml in processes[:1]))
@@ -122,9 +130,11 @@ def _read_process(document: Document, xml: Xml) -> ProcessModel | None:
         _link(process, node)
     for node in process.nodes.values():
         # Once all are linked: an element may look at its neighbours.
-        node.element.check(node, lambda reason, node=node: process.problem(node, reason))
+        node.element.check(node, partial(process.problem, node))
     version_tag = part.extension("versionTag")
-    model = ProcessModel(root, process.nodes, flows, version_tag.get("value") or None if version_tag is not None else None)
+    model = ProcessModel(
+        root, process.nodes, flows, version_tag.get("value") or None if version_tag is not None else None
+    )
     check(model, process.problem)
     return model
 
@@ -148,7 +158,9 @@ def _read_scopes(process: _Process, xml: Xml) -> None:
                 if node is not None and node.element.is_scope:
                     todo.append((child, node, depth + 1))
             elif tag not in IGNORED:
-                process.document.problems.add(child.get("id", ""), line_of(child), f"{shorten(tag)} is not supported yet")
+                process.document.problems.add(
+                    child.get("id", ""), line_of(child), f"{shorten(tag)} is not supported yet"
+                )
 
 
 def _read_node(process: _Process, tag: str, xml: Xml, scope: Node) -> Node | None:
@@ -169,7 +181,9 @@ def _read_node(process: _Process, tag: str, xml: Xml, scope: Node) -> Node | Non
         return node
     starts_process = tag == "startEvent" and scope is process.root
     node.trigger = read_trigger(part, tag, definition, starts_process=starts_process)
-    node.interrupting = is_true(part.get("cancelActivity" if tag == "boundaryEvent" else "isInterrupting"), default=True)
+    node.interrupting = is_true(
+        part.get("cancelActivity" if tag == "boundaryEvent" else "isInterrupting"), default=True
+    )
     node.inputs, node.outputs = read_mappings(part)
     if tag in ACTIVITIES:
         node.loop = read_loop(part)
@@ -276,7 +290,9 @@ def _link(process: _Process, node: Node) -> None:
 
 
 def _find_start(scope: Node) -> None:
-    starts = [node for node in scope.inner if node.element.type == "START_EVENT" and not isinstance(node.element, Unsupported)]
+    starts = [
+        node for node in scope.inner if node.element.type == "START_EVENT" and not isinstance(node.element, Unsupported)
+    ]
     event_subprocess = scope.element is EVENT_SUB_PROCESS
     scope.start = next((node for node in starts if event_subprocess or node.trigger is None), None)
 

@@ -10,9 +10,7 @@ NAMESPACES = (
 )
 JOB = '<extensionElements><zeebe:taskDefinition type="t"/></extensionElements>'
 START = '<startEvent id="start"/>'
-MESSAGE = (
-    '<message id="m" name="paid"><extensionElements><zeebe:subscription correlationKey="=key"/></extensionElements></message>'
-)
+MESSAGE = '<message id="m" name="paid"><extensionElements><zeebe:subscription correlationKey="=key"/></extensionElements></message>'
 
 
 def document(body: str, roots: str = "") -> bytes:

@@ -36,7 +36,9 @@ def test_an_encoding_that_could_hide_markup_is_refused(encoding: str) -> None:
 
 
 def test_text_about_a_document_type_is_no_document_type() -> None:
-    read_processes(document(f"{START}<documentation><![CDATA[<!DOCTYPE html>]]></documentation><!-- <!DOCTYPE a> -->"), "p.bpmn")
+    read_processes(
+        document(f"{START}<documentation><![CDATA[<!DOCTYPE html>]]></documentation><!-- <!DOCTYPE a> -->"), "p.bpmn"
+    )
 
 
 def test_lines_are_counted_from_the_declaration_on() -> None:

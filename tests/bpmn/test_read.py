@@ -113,13 +113,16 @@ def test_all_executable_processes_are_read_and_others_ignored() -> None:
 def test_all_problems_are_told_at_once_with_element_and_line() -> None:
     with pytest.raises(InvalidModel) as refusal:
         read_processes(
-            document(f'\n{START}\n<serviceTask id="a"/>\n<complexGateway id="x"/>\n' + flow("f", "start", "nowhere")), "p.bpmn"
+            document(f'\n{START}\n<serviceTask id="a"/>\n<complexGateway id="x"/>\n' + flow("f", "start", "nowhere")),
+            "p.bpmn",
         )
 
     lines = str(refusal.value).splitlines()
     assert lines[0].startswith("element 'a' (line 3): ")
     assert lines[1] == "element 'x' (line 4): complexGateway is not supported yet"
-    assert lines[2] == "element 'f' (line 5): expected targetRef to be a flow node of the process, but 'nowhere' is none"
+    assert (
+        lines[2] == "element 'f' (line 5): expected targetRef to be a flow node of the process, but 'nowhere' is none"
+    )
 
 
 def test_what_the_register_does_not_know_is_not_supported_yet_and_hides_nothing_else() -> None:
@@ -137,7 +140,9 @@ def test_elements_that_change_nothing_are_ignored_and_unknown_ones_refused() -> 
 
 
 def test_listeners_are_not_supported_yet() -> None:
-    listener = '<zeebe:executionListeners><zeebe:executionListener eventType="start" type="x"/></zeebe:executionListeners>'
+    listener = (
+        '<zeebe:executionListeners><zeebe:executionListener eventType="start" type="x"/></zeebe:executionListeners>'
+    )
 
     assert refused(f'{START}<task id="a"><extensionElements>{listener}</extensionElements></task>') == ["a"]
     assert refused(f"<extensionElements>{listener}</extensionElements>{START}") == ["p"]
