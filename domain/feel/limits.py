@@ -1,37 +1,46 @@
-"""How much one expression may cost. Each limit is a clear error when it is reached, never a slow partition."""
+"""What an expression may cost, and how it says that it cost too much. Knows nothing of the language itself."""
 
-EXPRESSION_LENGTH_MAX = 100_000
-"""Characters of one expression."""
+EXPRESSION_CHARACTERS_MAX = 32_768
+"""Longer texts are data that somebody pasted into a model, and every parse of them holds a partition."""
 
-NESTING_MAX = 100
-"""Levels of parentheses, lists, operators within operators. Chains (`a + b + c`, `else if`) are one level."""
+NESTING_LEVELS_MAX = 80
+"""Parser and compiled closures use a handful of Python frames a level; this stays far below Python's own limit."""
 
 STEPS_MAX = 4_000_000
-"""Iterations, calls and produced items or blocks of characters in one evaluation; a few seconds and some 100 MB at most."""
+"""Units of work in one evaluation: one for each turn of a loop, for each item a built-in touches, and for each eight
+nodes in the body of a loop. About two seconds in the worst case."""
 
-RANGE_SIZE_MAX = 2_000_000
-"""Items of one range that is iterated over."""
+ITERATIONS_MAX = 2_000_000
+"""Items of one range in `for`, `some` and `every`."""
 
-CALLS_DEPTH_MAX = 60
-"""Function calls within function calls."""
-
-STRING_LENGTH_MAX = 4_000_000
+TEXT_CHARACTERS_MAX = 1_048_576
 """Characters of one string that an expression makes."""
 
-STRING_BLOCK_SIZE = 64
-"""Characters that cost one step when a string is made."""
+RESULT_NODES_MAX = 2_000_000
+"""Values in one result, counted when it becomes JSON: shared parts count every time they are written."""
 
-DIGITS_MAX = 34
-"""Significant digits of a number that was computed (decimal128)."""
+RESULT_LEVELS_MAX = 200
+"""Nesting of a result."""
 
-EXPONENT_MAX = 6_144
-"""Largest decimal exponent of a number that was computed (decimal128)."""
-
-PATTERN_LENGTH_MAX = 1_000
+PATTERN_CHARACTERS_MAX = 1_024
 """Characters of a regular expression."""
 
-PATTERN_SIZE_MAX = 5_000
-"""Instructions of a compiled regular expression, after {m,n} was written out."""
+PATTERN_INSTRUCTIONS_MAX = 20_000
+"""Size of a compiled regular expression: counted repetitions unroll."""
 
-PATTERN_STEPS_MAX = 2_000_000
-"""Steps of one regular expression over one text."""
+PATTERN_STEPS_MAX = 1_000_000
+"""Steps of one search with a regular expression; about half a second."""
+
+
+class FeelSyntaxError(ValueError):
+    """The text is no FEEL. `str()` is one sentence that names line and column, both counted from 1."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(f"{message} (line {line}, column {column})")
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class FeelEvaluationError(ValueError):
+    """An evaluation that must become an incident: a failed `assert`, or a limit of this module. `str()` is a sentence."""

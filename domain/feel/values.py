@@ -1,283 +1,341 @@
-"""The values of FEEL and what holds between them: kinds, equality, order and text. It never knows an expression."""
+"""The values of FEEL that Python and `temporal` do not have, and what holds for all of them: equality, order, text, JSON.
+
+Null is None, booleans bool, numbers int or Decimal, strings str, lists list, contexts dict."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, NamedTuple
 
 import msgspec
 
-from domain.feel import numeric
-from domain.feel.temporal import Date, DateTime, DayTimeDuration, Temporal, Time, YearMonthDuration
+from domain.feel.limits import (
+    RESULT_LEVELS_MAX,
+    RESULT_NODES_MAX,
+    STEPS_MAX,
+    TEXT_CHARACTERS_MAX,
+    FeelEvaluationError,
+)
+from domain.feel.numbers import number_text
+from domain.feel.temporal import TEMPORAL_TYPES, Date, DateTime, DayTimeDuration, Time, YearMonthDuration
 
-if TYPE_CHECKING:
-    from domain.feel.run import Run
-
-
-class Missing(Enum):
-    """What stands where there is no value at all: not even null."""
-
-    MISSING = "missing"
-
-
-MISSING: Final = Missing.MISSING
+NUMBER_TYPES: frozenset[type] = frozenset((int, Decimal))
+WARNINGS_KEPT_MAX = 100
 
 
-class Range(msgspec.Struct, frozen=True):
-    """An interval. `unbounded` marks one that a comparison made, as in `(> 5)`: its null end is no end."""
+class Moment(msgspec.Struct, frozen=True):
+    """What the world outside gives to an evaluation. `now` must be aware; it is what `now()` and `today()` answer.
+    `seed` feeds `uuid()` and `random number()`, which are otherwise the same in every evaluation at one instant."""
 
-    start: Any
-    end: Any
-    start_included: bool
-    end_included: bool
+    now: datetime
+    seed: str = ""
+
+
+class Warning(NamedTuple):
+    """Why a value is null. `type` is a word of Camunda's, as NO_VARIABLE_FOUND; `message` is for people."""
+
+    type: str
+    message: str
+
+
+class Run:
+    """One evaluation: what it has used up, and the warnings when somebody wants to know them."""
+
+    __slots__ = ("chances", "moment", "steps", "warnings")
+
+    def __init__(self, moment: Moment, warnings: list[Warning] | None = None) -> None:
+        self.moment = moment
+        self.steps = STEPS_MAX
+        self.warnings = warnings
+        self.chances = 0
+
+    def charge(self, steps: int) -> None:
+        """Take units of work from the budget. Raises FeelEvaluationError when it is used up."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise FeelEvaluationError(f"the expression needs more than {STEPS_MAX} steps")
+
+    def warn(self, kind: str, message: Callable[[], str]) -> None:
+        """Keep a reason for null. The message is only made when somebody listens."""
+        if self.warnings is not None and len(self.warnings) < WARNINGS_KEPT_MAX:
+            self.warnings.append(Warning(kind, message()))
+
+
+class Range(msgspec.Struct, frozen=True, eq=False):
+    """A range; `unbounded` says that the null end is none at all, as in `(< 10)`, and not an unknown one."""
+
+    low: Any
+    high: Any
+    low_included: bool
+    high_included: bool
     unbounded: bool = False
 
-    def __str__(self) -> str:
-        start, end = to_text(self.start), to_text(self.end)
-        return f"{'[' if self.start_included else '('}{start}..{end}{']' if self.end_included else ')'}"
+
+class FeelFunction:
+    """A function as a value. `call` gets the evaluation and one argument for each parameter, null where none was given.
+    `types` are the declared types of the parameters, or nothing for those without."""
+
+    __slots__ = ("call", "name", "parameters", "result_type", "types")
+
+    def __init__(
+        self,
+        parameters: Sequence[str],
+        call: Callable[[Run, list[Any]], Any],
+        *,
+        name: str = "",
+        types: tuple[Any, ...] = (),
+        result_type: Any = None,
+    ) -> None:
+        self.parameters = tuple(parameters)
+        self.call = call
+        self.name = name
+        self.types = types
+        self.result_type = result_type
 
 
-class Function(msgspec.Struct, frozen=True, eq=False):
-    """A function value: the names of its parameters, and how it is called with as many arguments."""
-
-    parameters: tuple[str, ...]
-    call: "Callable[[Run, Sequence[Any]], Any]"
-    name: str = ""
-
-    def __str__(self) -> str:
-        return "<function>"
+def python_function(parameters: Sequence[str], function: Callable[..., Any], *, name: str = "") -> FeelFunction:
+    """A FEEL function that calls a Python one with positional arguments."""
+    return FeelFunction(parameters, lambda run, arguments: function(*arguments), name=name)
 
 
-class Kind(Enum):
-    """The kinds of values that can be compared with each other."""
-
-    NULL = "null"
-    NUMBER = "number"
-    STRING = "string"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    TIME = "time"
-    DATE_TIME = "date and time"
-    DAY_TIME = "days and time duration"
-    YEAR_MONTH = "years and months duration"
-    LIST = "list"
-    CONTEXT = "context"
-    RANGE = "range"
-    FUNCTION = "function"
+def is_number(value: Any) -> bool:
+    return value.__class__ in NUMBER_TYPES
 
 
-KINDS: dict[type, Kind] = {
-    type(None): Kind.NULL,
-    int: Kind.NUMBER,
-    Decimal: Kind.NUMBER,
-    str: Kind.STRING,
-    bool: Kind.BOOLEAN,
-    Date: Kind.DATE,
-    Time: Kind.TIME,
-    DateTime: Kind.DATE_TIME,
-    DayTimeDuration: Kind.DAY_TIME,
-    YearMonthDuration: Kind.YEAR_MONTH,
-    list: Kind.LIST,
-    dict: Kind.CONTEXT,
-    Range: Kind.RANGE,
-    Function: Kind.FUNCTION,
-}
-TEMPORAL = (Date, Time, DateTime, DayTimeDuration, YearMonthDuration)
+# -- equality and order --------------------------------------------------------------------------------------------------
 
 
-def kind_of(value: object) -> Kind | None:
-    """Return the kind; None for what is no value of FEEL."""
-    return KINDS.get(type(value))
-
-
-def equal(left: Any, right: Any) -> bool | None:
-    """Compare two values; None if their kinds cannot be compared. A list of one value equals that value."""
+def equal(left: Any, right: Any, run: Run | None = None) -> bool | None:
+    """Whether two values are equal; nothing when they are of kinds that cannot be compared."""
+    if left is right:
+        return True
     if left is None or right is None:
-        return left is right
-    kind, other = KINDS.get(type(left)), KINDS.get(type(right))
-    if kind is not other:
-        if kind is Kind.LIST and len(left) == 1 and not isinstance(right, (dict, Range)):
-            return equal(left[0], right)
-        if other is Kind.LIST and len(right) == 1 and not isinstance(left, (dict, Range)):
-            return equal(left, right[0])
-        return None
-    if kind is Kind.NUMBER or kind is Kind.STRING or kind is Kind.BOOLEAN:
-        return bool(left == right)
-    if kind is None:
-        return None
-    return _EQUALS.get(kind, _same)(left, right)
-
-
-def identical(left: Any, right: Any) -> bool:
-    """Compare as `is()` does: the same kind, the same value, and for times the same zone."""
-    if kind_of(left) is not kind_of(right):
         return False
-    if isinstance(left, TEMPORAL):
+    kind, other = left.__class__, right.__class__
+    if kind is other:
+        if kind is list:
+            return _equal_lists(left, right, run)
+        if kind is dict:
+            return _equal_contexts(left, right, run)
+        if kind is Time or kind is DateTime:
+            return (left.offset is None) == (right.offset is None) and bool(left.instant == right.instant)
+        if kind is Range:
+            return _equal_ranges(left, right, run)
         return bool(left == right)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(identical, left, right))
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(identical(left[key], right[key]) for key in left)
-    return bool(equal(left, right))
+    if kind in NUMBER_TYPES and other in NUMBER_TYPES:
+        return bool(left == right)
+    if kind is list and len(left) == 1:
+        return equal(left[0], right, run)
+    if other is list and len(right) == 1:
+        return equal(left, right[0], run)
+    return None
 
 
-def _same(left: Any, right: Any) -> bool | None:
-    return bool(left == right)
-
-
-def _equal_times(left: Time, right: Time) -> bool:
-    if left.zone is None or right.zone is None:
-        return left.nanos == right.nanos and left.zone is right.zone
-    return left.utc == right.utc
-
-
-def _equal_date_times(left: DateTime, right: DateTime) -> bool:
-    if left.zone is None or right.zone is None:
-        return left == right
-    return left.instant == right.instant
-
-
-def _equal_lists(left: list[Any], right: list[Any]) -> bool:
-    return len(left) == len(right) and all(equal(one, other) is True for one, other in zip(left, right, strict=True))
-
-
-def _equal_contexts(left: dict[str, Any], right: dict[str, Any]) -> bool:
-    return left.keys() == right.keys() and all(equal(value, right[key]) is True for key, value in left.items())
-
-
-def _equal_ranges(left: Range, right: Range) -> bool:
-    if left.start_included is not right.start_included or left.end_included is not right.end_included:
+def _equal_lists(left: list[Any], right: list[Any], run: Run | None) -> bool:
+    if len(left) != len(right):
         return False
-    return equal(left.start, right.start) is True and equal(left.end, right.end) is True
+    if run is not None:
+        run.charge(len(left))
+    return all(equal(a, b, run) for a, b in zip(left, right, strict=True))
 
 
-_EQUALS: dict[Kind, Callable[[Any, Any], bool | None]] = {
-    Kind.TIME: _equal_times,
-    Kind.DATE_TIME: _equal_date_times,
-    Kind.LIST: _equal_lists,
-    Kind.CONTEXT: _equal_contexts,
-    Kind.RANGE: _equal_ranges,
-}
+def _equal_contexts(left: dict[str, Any], right: dict[str, Any], run: Run | None) -> bool:
+    if left.keys() != right.keys():
+        return False
+    if run is not None:
+        run.charge(len(left))
+    return all(equal(value, right[name], run) for name, value in left.items())
+
+
+def _equal_ranges(left: Range, right: Range, run: Run | None) -> bool:
+    return bool(
+        equal(left.low, right.low, run)
+        and equal(left.high, right.high, run)
+        and (left.low is None or left.low_included == right.low_included)
+        and (left.high is None or left.high_included == right.high_included)
+    )
+
+
+_ORDERED = frozenset((int, Decimal, str, Date, YearMonthDuration, DayTimeDuration))
 
 
 def order(left: Any, right: Any) -> int | None:
-    """Return -1, 0 or 1 as left lies before, at or behind right; None if they have no order."""
-    kind = KINDS.get(type(left))
-    if kind is not KINDS.get(type(right)) or kind is None:
+    """Less than, equal to or greater than zero as `left` is to `right`; nothing when there is no order between them."""
+    kind, other = left.__class__, right.__class__
+    if kind is not other and not (kind in NUMBER_TYPES and other in NUMBER_TYPES):
         return None
-    key = _KEYS.get(kind)
-    if key is None:
+    if kind is Time or kind is DateTime:
+        if (left.offset is None) != (right.offset is None):
+            return None
+        left, right = left.instant, right.instant
+    elif kind not in _ORDERED:
         return None
-    one, other = key(left), key(right)
-    if type(one) is tuple and (type(other) is not tuple or one[0] != other[0]):
-        # A local time has no order with one of a zone.
+    return -1 if left < right else 1 if left > right else 0
+
+
+def not_comparable(run: Run | None, left: Any, right: Any) -> None:
+    if run is not None and left is not None and right is not None:
+        run.warn("NOT_COMPARABLE", lambda: f"Can't compare '{shown(left)}' with '{shown(right)}'")
+
+
+def compare(operator: str, left: Any, right: Any, run: Run | None) -> bool | None:
+    """`<`, `<=`, `>` or `>=` of two values."""
+    found = order(left, right)
+    if found is None:
+        if left.__class__ is float or right.__class__ is float:
+            return compare(operator, exact(left), exact(right), run)
+        not_comparable(run, left, right)
         return None
-    return (one > other) - (one < other)
+    if operator == "<":
+        return found < 0
+    if operator == "<=":
+        return found <= 0
+    return found > 0 if operator == ">" else found >= 0
 
 
-_KEYS: dict[Kind, Callable[[Any], Any]] = {
-    Kind.NUMBER: lambda value: value,
-    Kind.STRING: lambda value: value,
-    Kind.DATE: lambda value: (0, value.year, value.month, value.day),
-    Kind.TIME: lambda value: (1, value.utc) if value.zone else (0, value.nanos),
-    Kind.DATE_TIME: lambda value: (1, value.instant) if value.zone else (0, value.local),
-    Kind.DAY_TIME: lambda value: value.nanos,
-    Kind.YEAR_MONTH: lambda value: value.months,
-}
+def same(left: Any, right: Any, run: Run | None) -> bool | None:
+    """`=` with its warning."""
+    found = equal(left, right, run)
+    if found is None:
+        if left.__class__ is float or right.__class__ is float:
+            return same(exact(left), exact(right), run)
+        not_comparable(run, left, right)
+    return found
 
 
-def contains(interval: Range, value: Any) -> bool | None:
-    """Say whether the value lies in the range; None if that cannot be said. A range may be written backwards."""
-    if value is None:
+def exact(value: Any) -> Any:
+    """A binary float from a careless caller as the decimal that its text says; null when it is no number."""
+    if value.__class__ is float:
+        return Decimal(repr(value)) if value - value == 0 else None
+    return value
+
+
+def within(value: Any, allowed: Range, run: Run | None) -> bool | None:
+    """Whether a value lies in a range; the ends may be given in either order."""
+    low, high = allowed.low, allowed.high
+    low_included, high_included = allowed.low_included, allowed.high_included
+    if low is not None and high is not None and (order(low, high) or 0) > 0:
+        low, high, low_included, high_included = high, low, high_included, low_included
+    above = _beyond(value, low, ">=" if low_included else ">", allowed.unbounded, run)
+    below = _beyond(value, high, "<=" if high_included else "<", allowed.unbounded, run)
+    if above is None or below is None:
         return None
-    if interval.unbounded:
-        return _satisfies_bound(interval, value)
-    start, end = interval.start, interval.end
-    start_included, end_included = interval.start_included, interval.end_included
-    turned = order(start, end)
-    if turned is not None and turned > 0:
-        start, end, start_included, end_included = end, start, end_included, start_included
-    after, before = order(value, start), order(value, end)
-    if after is None or before is None:
-        return None
-    return (after > 0 or (start_included and after == 0)) and (before < 0 or (end_included and before == 0))
+    return above and below
 
 
-def _satisfies_bound(interval: Range, value: Any) -> bool | None:
-    if interval.end is None:
-        compared = order(value, interval.start)
-        return None if compared is None else compared > 0 or (interval.start_included and compared == 0)
-    compared = order(value, interval.end)
-    return None if compared is None else compared < 0 or (interval.end_included and compared == 0)
+def _beyond(value: Any, end: Any, operator: str, unbounded: bool, run: Run | None) -> bool | None:
+    if end is None:
+        return True if unbounded else None
+    return compare(operator, value, end, run)
 
 
-# ------------------------------------------------------------------ text
-
-_ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+# -- text ----------------------------------------------------------------------------------------------------------------
 
 
-def to_text(value: Any) -> str:
-    """Write a value as it would be written in FEEL."""
+def shown(value: Any) -> str:
+    """A value for a message: strings in quotes."""
+    return f'"{value}"' if value.__class__ is str else text_of(value)
+
+
+def text_of(value: Any) -> str:
+    """What `string()` answers for anything but null. Raises FeelEvaluationError when that is too long."""
+    kind = value.__class__
+    if kind is str:
+        return str(value)
     if value is None:
         return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    if isinstance(value, str):
-        return f'"{value.translate(_ESCAPES)}"'
-    if isinstance(value, (int, Decimal)):
-        return numeric.to_text(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(to_text, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key_text(key)}: {to_text(entry)}" for key, entry in value.items()) + "}"
-    return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind in NUMBER_TYPES:
+        return number_text(value)
+    if kind in TEMPORAL_TYPES:
+        return str(value)
+    if kind is list:
+        return f"[{_joined([_inner(item) for item in value])}]"
+    if kind is dict:
+        return "{" + _joined([f"{_key(name)}: {_inner(item)}" for name, item in value.items()]) + "}"
+    if kind is Range:
+        return range_text(value)
+    if kind is FeelFunction:
+        return "<function>"
+    return str(exact(value))
 
 
-def _key_text(key: str) -> str:
-    return key if all(character.isalnum() or character in "_ +-*/'" for character in key) and key else to_text(key)
+def range_text(value: Range) -> str:
+    """A range as it would be written."""
+    opening, closing = "[" if value.low_included else "(", "]" if value.high_included else ")"
+    return f"{opening}{_inner(value.low)}..{_inner(value.high)}{closing}"
 
 
-def short_text(value: Any) -> str:
-    """Write a value for a message; what is long is cut."""
-    text = to_text(value) if not isinstance(value, (list, dict)) or len(value) <= 50 else f"{to_kind_text(value)} of {len(value)}"
-    return text if len(text) <= 500 else text[:497] + "..."
+_CONTROL = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
-def to_kind_text(value: Any) -> str:
-    kind = kind_of(value)
-    return kind.value if kind else type(value).__name__
+def quoted(text: str) -> str:
+    """A string as it would be written."""
+    return f'"{text.translate(_CONTROL)}"'
+
+
+def _inner(value: Any) -> str:
+    return quoted(value) if value.__class__ is str else text_of(value)
+
+
+def _key(name: str) -> str:
+    """A key of a context as it would be written: without quotes where it is a name of words and signs."""
+    words = name.replace("+", " ").replace("-", " ").replace("_", "a").split(" ")
+    plain = name[:1].isalpha() and "  " not in name and all(word == "" or word.isalnum() for word in words)
+    return name if plain else quoted(name)
+
+
+def _joined(parts: list[str]) -> str:
+    return check_text(", ".join(parts))
+
+
+def check_text(text: str) -> str:
+    """Raises FeelEvaluationError when a string is longer than may be."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        raise FeelEvaluationError(f"the expression makes a string of more than {TEXT_CHARACTERS_MAX} characters")
+    return text
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------------------
 
 
 def to_json(value: Any) -> Any:
-    """Return the value as JSON can hold it: temporal values and ranges as text, functions as null."""
-    kind = type(value)
-    if value is None or kind in (bool, int, Decimal, str):
+    """A value as JSON has it: None, bool, int, Decimal, str, list or dict. Temporal values and ranges become their text,
+    functions null. Raises FeelEvaluationError when the result is too large."""
+    kind = value.__class__
+    if kind is str or kind is int or value is None or kind is bool or kind is Decimal:
         return value
-    if kind is list:
-        return [to_json(item) for item in value]
-    if kind is dict:
-        return {key: to_json(entry) for key, entry in value.items()}
-    return None if kind is Function else str(value)
+    return _Json().convert(value, 0)
 
 
-__all__ = [
-    "KINDS",
-    "MISSING",
-    "TEMPORAL",
-    "Function",
-    "Kind",
-    "Missing",
-    "Range",
-    "Temporal",
-    "contains",
-    "equal",
-    "identical",
-    "kind_of",
-    "order",
-    "short_text",
-    "to_json",
-    "to_kind_text",
-    "to_text",
-]
+class _Json:
+    """One conversion, which counts what it writes."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def convert(self, value: Any, level: int) -> Any:
+        kind = value.__class__
+        if kind is str or kind is int or value is None or kind is bool or kind is Decimal:
+            return value
+        if kind is list:
+            self.count(len(value), level)
+            return [self.convert(item, level + 1) for item in value]
+        if kind is dict:
+            self.count(len(value), level)
+            return {name: self.convert(item, level + 1) for name, item in value.items()}
+        if kind in TEMPORAL_TYPES:
+            return str(value)
+        if kind is Range:
+            return range_text(value)
+        return exact(value) if kind is float else None
+
+    def count(self, values: int, level: int) -> None:
+        self.nodes += 1 + values
+        if self.nodes > RESULT_NODES_MAX:
+            raise FeelEvaluationError(f"the result has more than {RESULT_NODES_MAX} values")
+        if level > RESULT_LEVELS_MAX:
+            raise FeelEvaluationError(f"the result nests deeper than {RESULT_LEVELS_MAX} levels")

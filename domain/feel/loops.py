@@ -1,0 +1,156 @@
+"""`for`, `some` and `every`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from domain.feel import syntax
+from domain.feel.access import expected_list
+from domain.feel.compiler import Code, Compiler
+from domain.feel.limits import ITERATIONS_MAX, FeelEvaluationError
+from domain.feel.numbers import is_whole
+from domain.feel.scopes import Scope
+from domain.feel.temporal import Date, date_of, days_of
+from domain.feel.values import NUMBER_TYPES, Range, Run, shown
+
+Source = Callable[[Any, Any], Sequence[Any] | None]
+Visit = Callable[[Any], bool]
+"""What a loop does at each turn; false ends it."""
+
+Runner = Callable[[Any, Any, Visit], bool | None]
+"""Runs a loop: true when it came to its end, false when a visit ended it, null when a source is no list."""
+
+
+def for_loop(compiler: Compiler, node: syntax.For) -> Code:
+    turns, body, state = _turns(compiler, node.iterators, node.body)
+    keeps_partial, uses_partial = state
+
+    def loop(scope: Any, run: Any) -> Any:
+        results: list[Any] = []
+
+        def visit(inner: Any) -> bool:
+            if uses_partial:
+                if keeps_partial:  # the list must not change under whoever keeps it, and copies have a price
+                    run.charge(len(results) // 4)
+                    inner["partial"] = list(results)
+                else:
+                    inner["partial"] = results
+            results.append(body(inner, run))
+            return True
+
+        return None if turns(scope, run, visit) is None else results
+
+    return loop
+
+
+def quantified(compiler: Compiler, node: syntax.Quantified) -> Code:
+    turns, condition, _ = _turns(compiler, node.iterators, node.condition)
+    decisive = node.quantifier == "some"
+    neutral = not decisive
+
+    def decide(scope: Any, run: Any) -> Any:
+        result: bool | None = neutral
+
+        def visit(inner: Any) -> bool:
+            nonlocal result
+            found = condition(inner, run)
+            if found is decisive:
+                result = decisive
+                return False
+            if found is not neutral:
+                result = None
+            return True
+
+        return None if turns(scope, run, visit) is None else result
+
+    return decide
+
+
+def _turns(
+    compiler: Compiler, iterators: tuple[syntax.Iterator, ...], body: syntax.Node
+) -> tuple[Runner, Code, tuple[bool, bool]]:
+    """The machinery of a loop: what runs it, its compiled body, and whether that keeps and uses `partial`."""
+    compiler.counted = True
+    bound: list[str] = []
+    sources: list[tuple[str, Source]] = []
+    for iterator in iterators:
+        parts = [iterator.source] if iterator.end is None else [iterator.source, iterator.end]
+        codes, _ = compiler.scoped(parts, bound)
+        sources.append((iterator.name, _list_source(codes[0]) if len(codes) == 1 else _range_source(codes[0], codes[1])))
+        bound.append(iterator.name)
+    kept, functions, before = compiler.partial_kept, compiler.makes_functions, compiler.nodes
+    compiler.partial_kept = compiler.makes_functions = False
+    (code,), used = compiler.scoped([body], [*bound, "partial"])
+    weight = (compiler.nodes - before) // 8 + 1
+    state = (compiler.partial_kept or compiler.makes_functions, "partial" in used)
+    fresh = compiler.makes_functions
+    compiler.partial_kept = kept
+    compiler.makes_functions = functions or compiler.makes_functions
+    return _runner(sources, weight, fresh), code, state
+
+
+def _runner(sources: list[tuple[str, Source]], weight: int, fresh: bool) -> Runner:
+    name, source = sources[0]
+    deeper = _runner(sources[1:], weight, fresh) if len(sources) > 1 else None
+
+    def run_all(scope: Any, run: Any, visit: Visit) -> bool | None:
+        items = source(scope, run)
+        if items is None:
+            return None
+        run.charge(len(items) * (1 if deeper else weight))
+        inner = Scope(scope)
+        for item in items:
+            if fresh:  # a function made in the body keeps its own scope
+                inner = Scope(scope)
+            inner[name] = item
+            going = visit(inner) if deeper is None else deeper(inner, run, visit)
+            if going is not True:
+                return going
+        return True
+
+    return run_all
+
+
+def _list_source(code: Code) -> Source:
+    def items(scope: Any, run: Any) -> Sequence[Any] | None:
+        value = code(scope, run)
+        if value.__class__ is list:
+            return value  # type: ignore[no-any-return] # its class is list
+        if value.__class__ is Range:
+            return range_items(value, run)
+        expected_list(value, run)
+        return None
+
+    return items
+
+
+def _range_source(low: Code, high: Code) -> Source:
+    return lambda scope, run: between(low(scope, run), high(scope, run), run)
+
+
+def range_items(value: Range, run: Run | None) -> Sequence[Any] | None:
+    """The whole numbers or dates in a range, from its start to its end."""
+    items = between(value.low, value.high, run)
+    if items is None:
+        return None
+    if items and not value.low_included:
+        items = items[1:]
+    if items and not value.high_included:
+        items = items[:-1]
+    return items
+
+
+def between(low: Any, high: Any, run: Run | None) -> Sequence[Any] | None:
+    """From one whole number or date to another, upwards or downwards. Raises FeelEvaluationError when they are too many."""
+    if low.__class__ in NUMBER_TYPES and high.__class__ in NUMBER_TYPES and is_whole(low) and is_whole(high):
+        return _count(int(low), int(high))
+    if low.__class__ is Date and high.__class__ is Date:
+        return [date_of(day) for day in _count(days_of(low), days_of(high))]
+    if run is not None:
+        run.warn("INVALID_TYPE", lambda: f"Expected a range of whole numbers or dates but found '{shown(low)}'")
+    return None
+
+
+def _count(first: int, last: int) -> range:
+    if abs(last - first) >= ITERATIONS_MAX:
+        raise FeelEvaluationError(f"a loop over {abs(last - first) + 1} items is longer than {ITERATIONS_MAX}")
+    return range(first, last + 1) if first <= last else range(first, last - 1, -1)
