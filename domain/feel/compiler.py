@@ -44,6 +44,7 @@ class Compiler:
         self.nodes = 0
         self.makes_functions = False
         self.partial_kept = False
+        self.input_at = 0
 
     def compile(self, node: syntax.Node) -> Code:
         self.nodes += 1
@@ -96,6 +97,7 @@ def _name(compiler: Compiler, node: syntax.Name) -> Code:
 
 def _input(compiler: Compiler, node: syntax.Input) -> Code:
     compiler.used.add(INPUT)
+    compiler.input_at = node.start
 
     def value(scope: Any, run: Any) -> Any:
         try:

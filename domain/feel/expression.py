@@ -8,6 +8,7 @@ import msgspec
 from domain.feel import access, calls, loops, syntax
 from domain.feel.builtins import BUILTINS
 from domain.feel.compiler import COMPILERS, Code, Compiler, MatchCode, matcher
+from domain.feel.lexer import place
 from domain.feel.limits import FeelEvaluationError, FeelSyntaxError
 from domain.feel.names import know_functions
 from domain.feel.parser import parse_expression, parse_unary_tests
@@ -86,6 +87,8 @@ class UnaryTests:
         return Evaluation(result, tuple(warnings))
 
     def _decide(self, value: Any, variables: Mapping[str, Any], run: Run) -> bool | None:
+        if value is None:
+            run.warn("NO_VARIABLE_FOUND", lambda: "No input value found.")
         scope = Scope(variables)
         scope[INPUT] = value
         try:
@@ -110,7 +113,8 @@ def compile_expression(
         code = compiler.compile(parse_expression(source, names))
     except RecursionError as failure:
         raise FeelSyntaxError("expected fewer levels of nesting", 1, 1) from failure
-    compiler.used.discard(INPUT)
+    if INPUT in compiler.used:
+        raise FeelSyntaxError("'?' can only be used inside a unary test", *place(source, compiler.input_at))
     return Expression(source, code, frozenset(compiler.used), counted=compiler.counted)
 
 

@@ -41,7 +41,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{6})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:U([0-9a-fA-F]{6})|[uU]([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
@@ -95,7 +95,7 @@ def unescape(text: str) -> str:
 
 
 def _replace(found: re.Match[str]) -> str:
-    short, long, other = found.groups()
+    long, short, other = found.groups()
     if other is not None:
         return _SIMPLE.get(other, "\\" + other)
     code = int(short or long, 16)

@@ -280,10 +280,9 @@ def _inner(value: Any) -> str:
 
 
 def _key(name: str) -> str:
-    """A key of a context as it would be written: without quotes where it is a name of words and signs."""
-    words = name.replace("+", " ").replace("-", " ").replace("_", "a").split(" ")
-    plain = name[:1].isalpha() and "  " not in name and all(word == "" or word.isalnum() for word in words)
-    return name if plain else quoted(name)
+    """A key of a context as it would be written: without quotes where it is made of words."""
+    words = name.replace("_", "a").split(" ")
+    return name if not name[:1].isdigit() and all(word.isalnum() for word in words) else quoted(name)
 
 
 def _joined(parts: list[str]) -> str:

@@ -144,6 +144,7 @@ def _years_and_months(run: Run, start: Any, end: Any) -> YearMonthDuration:
 # -- JSON ----------------------------------------------------------------------------------------------------------------
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def _from_json(run: Run, text: str) -> Any:
@@ -166,7 +167,7 @@ def _checked(value: Any, level: int) -> Any:
 
 
 def _to_json(run: Run, value: Any) -> str:
-    return check_text(msgspec.json.encode(to_json(value), decimal_format="number").decode())
+    return check_text(_ENCODER.encode(to_json(value)).decode())
 
 
 

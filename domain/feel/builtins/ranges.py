@@ -62,7 +62,7 @@ def _overlaps_before(run: Run, left: Range, right: Range) -> bool:
 
 
 def _overlaps_after(run: Run, left: Range, right: Range) -> bool:
-    return _starts_no_later(left, right) >= 0 and _ends_no_later(left, right) > 0 and _overlaps(run, left, right)
+    return _overlaps_before(run, right, left)
 
 
 def _finishes(run: Run, left: Any, right: Range) -> bool:
