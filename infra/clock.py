@@ -7,6 +7,10 @@ LOOK_SECONDS = 60.0
 """Longest single sleep: the system's clock may be set meanwhile."""
 
 
+class ClockNotControlled(Exception):  # noqa: N818 - it names what was found
+    """The clock is the system's and cannot be set."""
+
+
 def whole(time: datetime) -> datetime:
     """Return the time in UTC, cut to whole milliseconds."""
     utc = time.astimezone(UTC)
@@ -25,8 +29,8 @@ class SystemClock:
         if due is None:
             await asyncio.Event().wait()
             return
-        while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
-            await asyncio.sleep(min(left, LOOK_SECONDS))
+        left = (due - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(max(0.0, min(left, LOOK_SECONDS)))
 
 
 class ControlledClock:

@@ -12,5 +12,5 @@ class Clock(Protocol):
         ...
 
     async def wait_until(self, due: datetime | None) -> None:
-        """Return when the time has come, or the clock was set. Without a time, only when it was set."""
+        """Return when the time has come or the clock was set, at times earlier. Without a time, only when it was set."""
         ...

@@ -359,8 +359,8 @@ class Decider:
         self._record(unit, command, stream, entry, now, facts, bodies)
         if not isinstance(command, c.Reaction):
             self._remember(unit, command.id, stream, result)
-            if not awaiting:
-                unit.reply(work, self.partition, unit.last, result)
+        if not awaiting:
+            unit.reply(work, self.partition, unit.last, result)
 
     def _record(
         self,
@@ -420,10 +420,9 @@ class Decider:
     def _reject(self, unit: Unit, work: Work, stream: str, now: datetime, rejected: Rejected) -> None:
         """A refusal of what somebody wanted is a record; a refused reaction is the normal end of a race."""
         command = work.command
-        if isinstance(command, c.Reaction):
-            return
-        self._record_rejection(unit, command, stream, now, rejected)
-        self._remember(unit, command.id, stream, rejected)
+        if not isinstance(command, c.Reaction):
+            self._record_rejection(unit, command, stream, now, rejected)
+            self._remember(unit, command.id, stream, rejected)
         unit.reply(work, self.partition, unit.last, rejected)
 
     def _record_rejection(

@@ -197,6 +197,7 @@ class PartitionProcessor:
         # Commands from the Log are read again, timers are looked up again, reactions are derived again.
         self._local.extendleft(reversed([work for work in again if work.future is not None and not work.given_up]))
         self._logged.clear()
+        _refuse(list(self._timers), self.partition)
         self._timers.clear()
 
     async def _derive(self, owned: Ownership) -> None:
@@ -247,7 +248,7 @@ class PartitionProcessor:
 
     def _turn_away(self) -> None:
         self._closed = True
-        waiting = [*self._local, *self._taken, *self._left, *self._decider.take_awaiting()]
+        waiting = [*self._local, *self._timers, *self._taken, *self._left, *self._decider.take_awaiting()]
         for unit in (self._unit, self._doubtful):
             waiting += unit.works if unit is not None else []
         _refuse(waiting, self.partition)
@@ -348,6 +349,8 @@ class PartitionProcessor:
     def _tell(self, unit: Unit) -> None:
         """The batch is committed: everybody who waits for it may know."""
         self._outbox.add(unit.outbox)
+        if self.partition == FIRST_PARTITION:
+            self._parts.definitions.feed(unit.records)
         for sink in self.sinks:
             sink(unit)
         elsewhere: list[Answered] = []

@@ -1,0 +1,177 @@
+"""Runs an engine with its API in one process, until it is told to stop."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+from rich.console import Console
+
+from api.app import create_app
+from infra import demo as demonstration
+from infra.embedded_postgres import EmbeddedPostgres
+from infra.engine import Engine
+from infra.engine_lock import EngineCannotStart
+from infra.settings import Settings
+
+GRACE_SECONDS: Final = 5
+"""For requests that are being answered when the API is told to stop."""
+GC_THRESHOLD: Final = 50_000
+"""Allocations between two looks for garbage: states and batches hold hardly any cycles."""
+BACKLOG_CONNECTIONS: Final = 2_048
+
+log = logging.getLogger(__name__)
+
+
+class EngineLost(Exception):  # noqa: N818 - it names what happened
+    """The engine had to end by itself: a partition was taken over, or cannot be read."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its own idea of signals: who runs us decides when we end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def up(settings: Settings) -> None:
+    """Run the engine and its API until SIGTERM or Ctrl-C."""
+    _main(_up(settings))
+
+
+def demo(settings: Settings) -> None:
+    """Run the engine with an example process, a worker and some instances; then serve until SIGTERM or Ctrl-C."""
+    _main(_demo(settings))
+
+
+def _main(work: Coroutine[Any, Any, None]) -> None:
+    gc.set_threshold(GC_THRESHOLD, 20, 100)
+    uvloop.run(work)
+
+
+async def _up(settings: Settings) -> None:
+    with _told_to_stop() as told:
+        async with serving(settings) as (engine, address):
+            Console().print(f"Procession serves on {address}   its documentation: {address}/docs", highlight=False)
+            await _until(engine, told)
+
+
+async def _demo(settings: Settings) -> None:
+    out = Console()
+    with _told_to_stop() as told:
+        async with serving(settings) as (engine, address):
+            play = asyncio.create_task(demonstration.play(address, out), name="demo")
+            try:
+                await _until(engine, told, play)
+            finally:
+                play.cancel()
+                await asyncio.gather(play, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Generator[asyncio.Event, None, None]:
+    """Give the event that is set by SIGTERM or SIGINT. A second one is as harmless as the first: stopping is bounded."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    try:
+        yield told
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _until(engine: Engine, told: asyncio.Event, *work: "asyncio.Task[None]") -> None:
+    """Return when we are told to stop; raise what ended the work, or `EngineLost`."""
+    stop, lost = asyncio.create_task(told.wait()), asyncio.create_task(engine.lost.wait())
+    try:
+        await asyncio.wait((stop, lost, *work), return_when=asyncio.FIRST_COMPLETED)
+        for task in work:
+            if task.done():
+                task.result()
+        if lost.done() and not stop.done():
+            raise EngineLost("the engine ends: one of its parts cannot go on; the log says why")
+    finally:
+        stop.cancel()
+        lost.cancel()
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str]]:
+    """Run engine and API; give the engine and the API's address. Raise `EngineCannotStart`."""
+    async with _database(settings) as dsn, Engine.running(settings, dsn) as engine:
+        with contextlib.closing(_listen(settings)) as listening:
+            async with _api(engine, settings, listening):
+                yield engine, _address(settings, listening)
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings) -> AsyncGenerator[str]:
+    """The address of the settings' database; our own server is held for as long as the engine runs.
+
+    Raise `DataFolderHeld` if another process holds it.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    server = await EmbeddedPostgres.start(settings.data_dir)
+    try:
+        yield server.dsn
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _api(engine: Engine, settings: Settings, listening: socket.socket) -> AsyncGenerator[None]:
+    config = uvicorn.Config(
+        create_app(engine, settings),
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+    serve = asyncio.create_task(server.serve(sockets=[listening]), name="api")
+    try:
+        while not server.started:
+            if serve.done():
+                serve.result()
+                raise EngineCannotStart("the API ended before it served; see the log")
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        # Long polls end at once; the others have their grace.
+        engine.available.close()
+        server.should_exit = True
+        await asyncio.gather(serve, return_exceptions=True)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise EngineCannotStart(f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}") from error
+    listening.listen(BACKLOG_CONNECTIONS)
+    return listening
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - a name for people
+    port = listening.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,211 @@
+"""The way in for callers: carries a command to the owner of its partition and brings the answer back.
+
+An owner in this process gets it directly; one elsewhere through the Log. Nothing is answered before its events are committed.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.commands import ActivateJobs, AnyCommand, CreateInstance, UpdateJob
+from domain.keys import FIRST_PARTITION
+from domain.results import Rejected
+from domain.streams import route
+from streams.clock import Clock
+from streams.jobs_available import JobsAvailable, Waiter
+from streams.log import CommandRecord, Log
+from streams.processor import PartitionProcessor
+from streams.replies import LocalReplies
+from streams.work import NoAnswer, Overloaded, Reply, Unavailable, Work
+
+ANSWER_SECONDS_MAX = 10.0
+"""A caller who is not answered by then is told so; the command may still act."""
+ELSEWHERE_MAX = 10_000
+"""Commands of this process that wait for owners elsewhere; past it callers are turned away."""
+RECHECK_SECONDS = 5.0
+"""A long poll asks again at least so often, whatever wakes were missed."""
+RECHECK_ELSEWHERE_SECONDS = 0.5
+"""The same while there are owners elsewhere, who wake nobody here."""
+RELEASES_MAX = 100
+"""Activations of callers who went away that may be undone at the same time."""
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One per process."""
+
+    def __init__(
+        self,
+        partitions: int,
+        processors: Mapping[int, PartitionProcessor],
+        target: Log,
+        replies: LocalReplies,
+        clock: Clock,
+        available: JobsAvailable,
+    ) -> None:
+        self._partitions = partitions
+        self._processors = processors
+        self._log = target
+        self._replies = replies
+        self._clock = clock
+        self._available = available
+        self._elsewhere = 0
+        self._turn = 0
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def submit(self, command: AnyCommand, timeout: float = ANSWER_SECONDS_MAX) -> Reply:
+        """Return once the command's events are committed.
+
+        Raise `Overloaded` if it was not taken, `Unavailable` if its owner went away, `NoAnswer` after `timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._send(command)
+        except TimeoutError:
+            raise NoAnswer(
+                f"expected an answer within {timeout:g} s, but none came; the command may still act"
+            ) from None
+
+    async def submit_and_await_completion(self, command: CreateInstance, timeout: float) -> Reply:
+        """Return once the instance has ended, with its `variables` in the result. Raise as `submit` does."""
+        assert command.await_completion, "the command says that its caller waits for the end"
+        return await self.submit(command, timeout)
+
+    async def _send(self, command: AnyCommand) -> Reply:
+        partition = route(command, self._partitions)
+        if not FIRST_PARTITION <= partition <= self._partitions:
+            key = getattr(command, "key", None)
+            reason = f"expected a key of partition 1 to {self._partitions}, but found {key} of partition {partition}"
+            return Reply(partition, 0, Rejected("NOT_FOUND", reason))
+        processor = self._processors.get(partition)
+        if processor is not None:
+            future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            processor.submit(Work(command, future))
+            return await future
+        if self._elsewhere >= ELSEWHERE_MAX:
+            raise Overloaded(f"expected at most {ELSEWHERE_MAX} commands waiting for other processes")
+        self._elsewhere += 1
+        try:
+            return await self._send_elsewhere(partition, command)
+        finally:
+            self._elsewhere -= 1
+
+    async def _send_elsewhere(self, partition: int, command: AnyCommand) -> Reply:
+        reply_to, answer = self._replies.expect()
+        try:
+            try:
+                await self._log.publish([CommandRecord(partition, command, reply_to)])
+            except Exception as error:
+                raise Unavailable(
+                    "the command log takes no commands just now; whether it took this one is unknown"
+                ) from error
+            return await answer
+        finally:
+            answer.cancel()
+
+    # --- jobs ----------------------------------------------------------------------------------------------------------
+
+    async def fetch_jobs(
+        self,
+        job_type: str,
+        worker: str,
+        timeout: int,
+        jobs_max: int,
+        fetch_variables: Sequence[str],
+        request_timeout: float,
+    ) -> list[dict[str, Any]]:
+        """Lease jobs for `timeout` milliseconds; wait up to `request_timeout` seconds for the first. Safe to cancel."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + request_timeout
+        waiter = self._available.enter(job_type)
+        try:
+            while True:
+                jobs = await self._activate(job_type, worker, timeout, jobs_max, tuple(fetch_variables))
+                left = until - loop.time()
+                if jobs or left <= 0 or self._available.closed:
+                    return jobs
+                await self._wait(waiter, left)
+        finally:
+            self._available.leave(waiter)
+
+    async def _wait(self, waiter: Waiter, seconds: float) -> None:
+        """Return when asking again may be worth it."""
+        now = self._clock.now()
+        times = [at for each in self._processors.values() if (at := each.offers.next_at(waiter.job_type)) is not None]
+        if times:
+            seconds = min(seconds, max((min(times) - now).total_seconds(), 0.05))
+        elsewhere = len(self._processors) < self._partitions
+        await waiter.wait(min(seconds, RECHECK_ELSEWHERE_SECONDS if elsewhere else RECHECK_SECONDS))
+
+    async def _activate(
+        self, job_type: str, worker: str, timeout: int, jobs_max: int, fetch_variables: tuple[str, ...]
+    ) -> list[dict[str, Any]]:
+        """Ask one partition after the other, another one first each time, for as many jobs as are still wanted."""
+        jobs: list[dict[str, Any]] = []
+        unavailable: Unavailable | None = None
+        asked = 0
+        self._turn += 1
+        name = f"~{uuid.uuid4().hex}"
+        for step in range(self._partitions):
+            partition = FIRST_PARTITION + (self._turn + step) % self._partitions
+            processor = self._processors.get(partition)
+            if processor is not None and not processor.offers.hint(job_type, self._clock.now()):
+                asked += 1
+                continue
+            command = ActivateJobs(
+                id=f"{name}-{partition}",
+                issued_at=self._clock.now(),
+                partition=partition,
+                job_type=job_type,
+                worker=worker,
+                timeout=timeout,
+                jobs_max=jobs_max - len(jobs),
+                fetch_variables=fetch_variables,
+            )
+            try:
+                jobs += await self._lease(command, jobs)
+                asked += 1
+            except (Unavailable, NoAnswer) as error:
+                unavailable = Unavailable(str(error))
+            if len(jobs) >= jobs_max:
+                break
+        if not jobs and unavailable is not None and not asked:
+            raise unavailable
+        return jobs
+
+    async def _lease(self, command: ActivateJobs, leased: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Carry out one activation. A caller who goes away meanwhile gives back what it was leased."""
+        sending = asyncio.ensure_future(self.submit(command))
+        try:
+            reply = await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            self._release(sending, [int(job["jobKey"]) for job in leased])
+            raise
+        return [] if isinstance(reply.result, Rejected) else reply.result["jobs"]
+
+    def _release(self, sending: "asyncio.Future[Reply]", keys: list[int]) -> None:
+        if len(self._releasing) >= RELEASES_MAX:
+            sending.cancel()
+            return
+        task = asyncio.create_task(self._give_back(sending, keys), name="release jobs")
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    async def _give_back(self, sending: "asyncio.Future[Reply]", keys: list[int]) -> None:
+        try:
+            reply = await sending
+            if isinstance(reply.result, dict):
+                keys = [*keys, *(int(job["jobKey"]) for job in reply.result["jobs"])]
+            for key in keys:
+                await self.submit(UpdateJob(id=f"~{uuid.uuid4().hex}", issued_at=self._clock.now(), key=key, timeout=0))
+        except (Overloaded, Unavailable, NoAnswer) as error:
+            log.warning("jobs of a caller who went away stay leased until their deadline: %s", error)
+
+    async def stop(self) -> None:
+        """End what goes on beside the callers."""
+        for task in self._releasing:
+            task.cancel()
+        await asyncio.gather(*self._releasing, return_exceptions=True)
