@@ -6,7 +6,7 @@ from domain.bpmn.tags import NULL, XmlPart, is_true
 from domain.model import Loop, Value, VariableMapping
 
 RESERVED_TARGETS = frozenset(
-    {"null", "true", "false", "function", "if", "then", "else", "for", "between", "instance", "of"}
+    {"null", "true", "false", "function", "if", "then", "else", "for", "between", "instance", "of", "not"}
 )
 """Words of FEEL that begin or end an expression: a variable of that name could never be read."""
 

@@ -136,7 +136,10 @@ def _behind_gateway(node: Node, flow: Flow) -> Found:
             ),
         )
     elif len(target.incoming) > 1:
-        yield target, "expected an event behind an event-based gateway to have no other incoming flow, but found one"
+        yield (
+            node,
+            f"expected an event-based gateway to be the only way to '{shorten(target.id)}', but another flow leads there",
+        )
 
 
 # --- events that compete -------------------------------------------------------------------------------------------------
@@ -151,7 +154,9 @@ def catches_are_distinct(model: ProcessModel) -> Found:
         if node.element.is_scope:
             starts = [scope.start for scope in node.event_subprocesses if scope.start is not None]
             yield from _same(node, starts, "event sub-processes of one scope")
-    yield from _same(model.root, _starts(model.root), "start events of one process")
+    # Messages of start events are compared while they are read: they are a matter of the whole resource.
+    signals = [node for node in _starts(model.root) if isinstance(node.trigger, SignalTrigger)]
+    yield from _same(model.root, signals, "start events of one process")
 
 
 def _same(place: Node, events: list[Node], what: str) -> Found:

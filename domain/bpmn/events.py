@@ -38,23 +38,22 @@ ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """A moment to check static timers and constant expressions against; what they give later does not depend on it."""
 
 
-def read_trigger(part: XmlPart, tag: str, definition: str, *, starts_process: bool) -> Trigger | None:
+def read_trigger(part: XmlPart, tag: str, definition: str, *, starts: str) -> Trigger | None:
     """Return what the element waits for or catches; None if for nothing. With a problem, a trigger without a name stands in.
 
-    `starts_process`: it is a start event of the process itself, whose names must be known at deployment.
+    `starts`: id of the process, if it is a start event of the process itself, whose names must be known at deployment; else "".
     """
     if tag == "receiveTask":
-        return _message(part, part.get("messageRef"), keyed=True)
+        return _message(part, part.get("messageRef"))
     if tag not in CATCHING:
         return None
     match definition:
         case "messageEventDefinition":
-            reference = _reference(part, definition, "messageRef")
-            return _message(part, reference, keyed=not starts_process, constant=starts_process)
+            return _message(part, _reference(part, definition, "messageRef"), starts)
         case "signalEventDefinition":
-            return _signal(part, _reference(part, definition, "signalRef"), constant=starts_process)
+            return _signal(part, _reference(part, definition, "signalRef"), constant=bool(starts))
         case "timerEventDefinition":
-            return _timer(part, constant=starts_process)
+            return _timer(part, constant=bool(starts))
         case "errorEventDefinition":
             return _error(part, _reference(part, definition, "errorRef"))
         case _:
@@ -103,13 +102,15 @@ def _constant(part: XmlPart, expression: Expression, what: str) -> None:
         part.problem(f"expected {what} to be a string, but '{shorten(expression.source)}' is none")
 
 
-def _message(part: XmlPart, reference: str, *, keyed: bool, constant: bool = False) -> MessageTrigger:
+def _message(part: XmlPart, reference: str, starts: str = "") -> MessageTrigger:
     root = _root(part, reference, "message")
     if root is None:
         return MessageTrigger("")
     message, owner = root
-    name = _name(part, "message", message, owner, constant=constant)
-    if not keyed:
+    name = _name(part, "message", message, owner, constant=bool(starts))
+    if starts:
+        if not part.document.starts(owner.id, message.get("name"), starts):
+            owner.problem(f"expected a message to belong to one start event, but '{shorten(part.id)}' is a further one")
         return MessageTrigger(name)
     subscriptions = message.children("subscription")
     if not subscriptions or not subscriptions[0].get("correlationKey"):

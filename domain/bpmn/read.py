@@ -179,8 +179,8 @@ def _read_node(process: _Process, tag: str, xml: Xml, scope: Node) -> Node | Non
     _refuse_extensions(part)
     if isinstance(element, Unsupported):
         return node
-    starts_process = tag == "startEvent" and scope is process.root
-    node.trigger = read_trigger(part, tag, definition, starts_process=starts_process)
+    starts = scope.id if tag == "startEvent" and scope is process.root else ""
+    node.trigger = read_trigger(part, tag, definition, starts=starts)
     node.interrupting = is_true(
         part.get("cancelActivity" if tag == "boundaryEvent" else "isInterrupting"), default=True
     )

@@ -58,6 +58,7 @@ class Document:
         self.roots: dict[str, tuple[str, Xml]] = {}
         """Root elements other than processes (messages, errors …): id -> (name without namespace, element)."""
         self._ids: set[str] = set()
+        self._starting: set[tuple[str, str]] = set()
         self._ambiguous: set[str] = set()
         for name, child in bpmn_children(root):
             element_id = child.get("id")
@@ -82,6 +83,13 @@ class Document:
             return False
         self._ids.add(element_id)
         return True
+
+    def starts(self, message_id: str, name: str, process_id: str) -> bool:
+        """Note that a start event refers to the message; say whether it can: no other one does, nor has one of this process its name."""
+        keys = {("", message_id), (process_id, name)}
+        known = bool(keys & self._starting)
+        self._starting |= keys
+        return not known
 
     def root(self, element_id: str, name: str) -> XmlTag | None:
         """Return the root element `name` with that id, or None. A prefix, as in `tns:id`, may stand before it."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bpmn.models import JOB, MESSAGE, START, condition, flow, reasons, refused, timer
+from tests.bpmn.models import JOB, MESSAGE, NAMESPACES, START, condition, flow, problems_of, reasons, refused, timer
 
 TASK = f'<serviceTask id="a">{JOB}</serviceTask>'
 SIGNAL = '<signal id="s" name="go"/>'
@@ -54,9 +54,9 @@ BROKEN = {
     ),
     "nothing else leads to an event behind a gateway": (
         START + '<eventBasedGateway id="g"/>' + _catch("c", ON_MESSAGE) + _catch("d", timer("PT1S")) + flow("f1", "g", "c")
-        + flow("f2", "g", "d") + flow("f3", "start", "d"), ["d"],
+        + flow("f2", "g", "d") + flow("f3", "start", "d"), ["g"],
     ),
-    "start events have different messages": (_start("s1", ON_MESSAGE) + _start("s2", ON_MESSAGE), ["p"]),
+    "start events have different messages": (_start("s1", ON_MESSAGE) + _start("s2", ON_MESSAGE), ["m"]),
     "start events have different signals": (_start("s1", ON_SIGNAL) + _start("s2", ON_SIGNAL), ["p"]),
     "event sub-processes of a scope have different messages": (
         START + _event_subprocess("v", _start("vs", ON_MESSAGE)) + _event_subprocess("w", _start("ws", ON_MESSAGE)), ["p"],
@@ -148,3 +148,18 @@ def test_a_root_element_may_share_its_id_with_another_only_while_it_is_not_used(
 
 def test_a_reference_may_carry_a_prefix() -> None:
     assert not refused(START + _catch("c", '<messageEventDefinition messageRef="tns:m"/>'), MESSAGE)
+
+
+def test_a_message_starts_one_process_of_a_resource_and_a_name_may_start_several() -> None:
+    process = '<process id="{0}" isExecutable="true"><startEvent id="{0}s"><messageEventDefinition messageRef="{1}"/></startEvent></process>'
+    roots = '<message id="m" name="paid"/><message id="n" name="paid"/>'
+
+    def told(first: str, second: str) -> list[str]:
+        body = roots + process.format("a", first) + process.format("b", second)
+        return [
+            problem.element_id for problem in problems_of(f"<definitions {NAMESPACES}>{body}</definitions>".encode())
+        ]
+
+    assert told("m", "m") == ["m"]
+    assert not told("m", "n")
+    assert refused(_start("s1", ON_MESSAGE) + _start("s2", '<messageEventDefinition messageRef="n"/>'), roots) == ["n"]
