@@ -30,7 +30,7 @@ from streams.job_offers import Candidate, JobOffers, activatable
 from streams.loader import Loader, storable
 from streams.log import CommandRecord
 from streams.unit import Given, Unit
-from streams.work import Work, decode_result, encode_result
+from streams.work import UNSTORABLE, Work, decode_result, encode_result, target
 
 REACTIONS_ROUND_MAX = 200
 """Reactions of the own partition that are carried out together."""
@@ -206,22 +206,26 @@ class Decider:
 
     def _plan(self, unit: Unit, works: Sequence[Work]) -> _Plan:
         """Find the stream of each work; none ("") if there is nothing to carry out here."""
-        plan: _Plan = []
-        for work in works:
-            command = work.command
-            if work.given_up:
-                plan.append((work, ""))
-            elif work.offset and (owner := route(command, self.partitions)) != self.partition:
+        return [(work, self._stream(unit, work)) for work in works]
+
+    def _stream(self, unit: Unit, work: Work) -> str:
+        command = work.command
+        if work.given_up:
+            return ""
+        if work.offset:
+            # Callers in this process and reactions were routed by us; the Log may hold anything.
+            owner = target(command, self.partitions)
+            if isinstance(owner, Rejected):
+                unit.reply(work, self.partition, unit.last, owner)
+                return ""
+            if owner != self.partition:
                 unit.forward.append(CommandRecord(owner, command, work.reply_to))
-                plan.append((work, ""))
-            else:
-                stream = self._loader.resolve(stream_of(command, self.partition, self._next_number), command)
-                if storable(stream) and len(command.id) <= COMMAND_ID_CHARACTERS_MAX and "\0" not in command.id:
-                    plan.append((work, stream))
-                else:
-                    unit.reply(work, self.partition, unit.last, _UNSTORABLE)
-                    plan.append((work, ""))
-        return plan
+                return ""
+        stream = self._loader.resolve(stream_of(command, self.partition, self._next_number), command)
+        if storable(stream) and len(command.id) <= COMMAND_ID_CHARACTERS_MAX and "\0" not in command.id:
+            return stream
+        unit.reply(work, self.partition, unit.last, UNSTORABLE)
+        return ""
 
     async def _prepare(self, unit: Unit, plan: _Plan) -> None:
         """Bring all into memory that carrying out needs. What is already here costs no query."""
@@ -534,12 +538,6 @@ class Decider:
         else:
             reason = f"expected instance {state.key} to complete, but it was terminated"
             unit.reply(work, self.partition, position, Rejected("INVALID_STATE", reason))
-
-
-_UNSTORABLE = Rejected(
-    "INVALID_ARGUMENT",
-    "expected names, keys and ids without NUL and of at most 500 characters, but found some that cannot be stored",
-)
 
 
 def key_of(command: c.AnyCommand) -> int:

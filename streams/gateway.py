@@ -12,13 +12,12 @@ from typing import Any
 from domain.commands import ActivateJobs, AnyCommand, CreateInstance, UpdateJob
 from domain.keys import FIRST_PARTITION
 from domain.results import Rejected
-from domain.streams import route
 from streams.clock import Clock
 from streams.jobs_available import JobsAvailable, Waiter
 from streams.log import CommandRecord, Log
 from streams.processor import PartitionProcessor
 from streams.replies import LocalReplies
-from streams.work import NoAnswer, Overloaded, Reply, Unavailable, Work
+from streams.work import NoAnswer, Overloaded, Reply, Unavailable, Work, target
 
 ANSWER_SECONDS_MAX = 10.0
 """A caller who is not answered by then is told so; the command may still act."""
@@ -41,14 +40,14 @@ class Gateway:
         self,
         partitions: int,
         processors: Mapping[int, PartitionProcessor],
-        target: Log,
+        log_of_commands: Log,
         replies: LocalReplies,
         clock: Clock,
         available: JobsAvailable,
     ) -> None:
         self._partitions = partitions
         self._processors = processors
-        self._log = target
+        self._log = log_of_commands
         self._replies = replies
         self._clock = clock
         self._available = available
@@ -75,11 +74,9 @@ class Gateway:
         return await self.submit(command, timeout)
 
     async def _send(self, command: AnyCommand) -> Reply:
-        partition = route(command, self._partitions)
-        if not FIRST_PARTITION <= partition <= self._partitions:
-            key = getattr(command, "key", None)
-            reason = f"expected a key of partition 1 to {self._partitions}, but found {key} of partition {partition}"
-            return Reply(partition, 0, Rejected("NOT_FOUND", reason))
+        partition = target(command, self._partitions)
+        if isinstance(partition, Rejected):
+            return Reply(FIRST_PARTITION, 0, partition)
         processor = self._processors.get(partition)
         if processor is not None:
             future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

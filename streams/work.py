@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from domain.commands import AnyCommand
+from domain.keys import FIRST_PARTITION
 from domain.results import Rejected
+from domain.streams import route
 
 
 class Unavailable(Exception):  # noqa: N818 - it names what the caller meets
@@ -55,6 +57,26 @@ class Work:
     def given_up(self) -> bool:
         """Whether nobody waits any more for an answer that somebody waited for."""
         return self.future is not None and self.future.done()
+
+
+UNSTORABLE = Rejected(
+    "INVALID_ARGUMENT",
+    "expected names, keys and ids without NUL and without lone surrogates, and of at most 500 characters, but found others",
+)
+
+
+def target(command: AnyCommand, partitions: int) -> int | Rejected:
+    """Return the partition that has to carry out a command, or why there is none."""
+    try:
+        partition = route(command, partitions)
+    except UnicodeEncodeError:
+        return UNSTORABLE
+    if FIRST_PARTITION <= partition < FIRST_PARTITION + partitions:
+        return partition
+    key = getattr(command, "key", None)
+    return Rejected(
+        "NOT_FOUND", f"expected a key of partition 1 to {partitions}, but found {key} of partition {partition}"
+    )
 
 
 Answered: TypeAlias = tuple[Work, Reply]

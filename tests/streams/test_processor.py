@@ -1,6 +1,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from domain import commands as c
 from domain import events as e
 from domain.results import Rejected
@@ -143,7 +145,7 @@ async def test_called_instances_messages_and_signals_work_across_partitions() ->
         assert len({record.partition for record in await run.events(e.MessageSent)}) > 1
 
 
-async def test_a_command_that_breaks_quarantines_its_instance_and_nothing_else(monkeypatch: Any) -> None:
+async def test_a_command_that_breaks_quarantines_its_instance_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     async with engine(partitions=1) as run:
         await run.deploy("o start -> pack -> O end")
         await run.create(n=1)
@@ -175,16 +177,32 @@ async def test_a_command_that_breaks_quarantines_its_instance_and_nothing_else(m
         assert isinstance((await run.complete(bad)).result, dict)
 
 
-async def test_a_model_that_never_waits_is_refused_and_the_partition_goes_on() -> None:
+async def test_a_command_with_too_many_facts_is_refused_and_the_partition_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with engine(partitions=1) as run:
-        await run.deploy("o start -> x a; a ->[else] task t -> x b; b ->[else] a; b ->[= false] O end", "loop")
+        await run.deploy("o start -> task a -> task b -> task d -> O end", "long")
         await run.deploy("o start -> O end")
-        endless = await run.create("loop")
+        monkeypatch.setattr("domain.bounds.FACTS_PER_COMMAND_MAX", 10)
+        endless = await run.create("long")
         fine = await run.create()
 
         assert isinstance(endless.result, Rejected)
         assert "TooManyFacts" in endless.result.reason
         assert isinstance(fine.result, dict)
+
+
+async def test_a_key_of_no_partition_is_not_found() -> None:
+    async with engine(partitions=2) as run:
+        for key in (0, 7, 3 << 54, 511 << 54):
+            direct = await run.gateway.submit(c.CancelInstance(key=key, **run.stamp()))
+            reply_to, answer = run.replies.expect()
+            await run.log.publish([CommandRecord(1, c.CancelInstance(key=key, **run.stamp(f"c{key}")), reply_to)])
+            logged = await asyncio.wait_for(answer, 10)
+
+            assert isinstance(direct.result, Rejected)
+            assert isinstance(logged.result, Rejected)
+            assert (direct.result.code, logged.result.code) == ("NOT_FOUND", "NOT_FOUND")
 
 
 async def test_a_name_that_cannot_be_stored_is_refused() -> None:
