@@ -18,7 +18,7 @@ from domain.feel.temporal import (
     parse_temporal,
 )
 from domain.feel.types import BASIC, FeelType, coerce, conforms
-from domain.feel.values import FeelFunction, Moment, Range, Run, Warning, equal, python_function, text_of, to_json
+from domain.feel.values import FeelFunction, FeelWarning, Moment, Range, Run, equal, python_function, text_of, to_json
 
 __all__ = [
     "BASIC",
@@ -31,12 +31,12 @@ __all__ = [
     "FeelFunction",
     "FeelSyntaxError",
     "FeelType",
+    "FeelWarning",
     "Moment",
     "Range",
     "Run",
     "Time",
     "UnaryTests",
-    "Warning",
     "YearMonthDuration",
     "call_function",
     "coerce",

@@ -1,5 +1,6 @@
 """Paths and filters: how expressions reach into contexts, lists and temporal values."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from domain.feel import syntax
@@ -77,7 +78,7 @@ def _no_entry(holder: dict[str, Any], name: str) -> str:
     return f"No context entry found with key '{name}'. Available keys: {keys}"
 
 
-def _no_property(holder: Any, name: str, properties: dict[str, Any]) -> str:
+def _no_property(holder: Any, name: str, properties: Iterable[str]) -> str:
     available = ", ".join(f"'{key}'" for key in properties)
     return f"No property found with name '{name}' of value '{text_of(holder)}'. Available properties: {available}"
 
@@ -104,7 +105,7 @@ def _years(value: YearMonthDuration) -> int:
     return abs(value.months) // 12 * (-1 if value.months < 0 else 1)
 
 
-_PROPERTIES: dict[type, dict[str, Any]] = {
+_PROPERTIES: dict[type, dict[str, Callable[[Any], Any]]] = {
     Date: {
         "year": lambda value: value.year,
         "month": lambda value: value.month,
@@ -185,7 +186,7 @@ def _by_index(value: Code, index: Any) -> Code:
 def as_items(value: Any, run: Run | None) -> list[Any] | None:
     """The items that a filter sees: those of a list, or the value alone. Nothing for null, with a warning."""
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return] # its class is list
+        return value
     if value is None:
         expected_list(value, run)
         return None

@@ -110,9 +110,7 @@ def invoke_builtin(name: str, signatures: Sequence[Builtin], arguments: list[Any
         if fitted is not None:
             return _guarded(name, signature.call, fitted, run)
     illegal = ", ".join(f"'{text_of(argument)}'" for argument in arguments) if run.warnings is not None else ""
-    run.warn(
-        "FUNCTION_INVOCATION_FAILURE", lambda: f"Failed to invoke function '{name}': Illegal arguments: {illegal}"
-    )
+    run.warn("FUNCTION_INVOCATION_FAILURE", lambda: f"Failed to invoke function '{name}': Illegal arguments: {illegal}")
     return None
 
 
@@ -144,7 +142,9 @@ def _named_builtin(name: str, names: tuple[str, ...], arguments: list[Code]) -> 
 
 
 def _takes(signature: Builtin, given: frozenset[str]) -> bool:
-    missing = [kind for parameter, kind in zip(signature.parameters, signature.kinds, strict=True) if parameter not in given]
+    missing = [
+        kind for parameter, kind in zip(signature.parameters, signature.kinds, strict=True) if parameter not in given
+    ]
     return given.issubset(signature.parameters) and all(kind.nullable for kind in missing)
 
 

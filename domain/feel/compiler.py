@@ -1,6 +1,7 @@
 """A tree to closures `(scope, run) -> value`. Compiled once at deployment; each closure has its operands at hand.
 
-`run` is None for expressions that cannot loop, call or fail: then nothing is counted and nobody listens for warnings."""
+`run` is None for expressions that cannot loop, call or fail: then nothing is counted and nobody listens for warnings.
+"""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +63,7 @@ class Compiler:
 
 
 def constant(value: Any) -> Code:
-    return lambda scope, run: value
+    return lambda _scope, _run: value
 
 
 def literal_of(node: syntax.Node) -> Any:
@@ -168,7 +169,7 @@ def _comparison(compiler: Compiler, node: syntax.Comparison) -> Code:
 
 def _compare_variable(name: str, sign: str, right: Any) -> Code:
     """A variable beside a constant, which most conditions are."""
-    if sign == "=" or sign == "!=":
+    if sign in ("=", "!="):
         return _equals_variable(name, right, wanted=sign == "=")
     relation = _RELATIONS[sign]
     kinds = NUMBER_TYPES if right.__class__ is not str else frozenset((str,))
@@ -451,7 +452,7 @@ def _function(compiler: Compiler, node: syntax.FunctionDefinition) -> Code:
     types = tuple(None if written is None else resolve(written, compiler.types) for written in node.types)
     compiler.makes_functions = compiler.counted = True
     if node.body is None:
-        return lambda scope, run: FeelFunction(parameters, lambda run, arguments: None, types=types)
+        return lambda _scope, _run: FeelFunction(parameters, lambda _inner, _arguments: None, types=types)
     (body,), _ = compiler.scoped([node.body], parameters)
 
     def make(scope: Any, run: Any) -> Any:

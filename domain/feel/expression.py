@@ -14,15 +14,17 @@ from domain.feel.names import know_functions
 from domain.feel.parser import parse_expression, parse_unary_tests
 from domain.feel.scopes import INPUT, Scope
 from domain.feel.types import FeelType
-from domain.feel.values import FeelFunction, Moment, Run, Warning
+from domain.feel.values import FeelFunction, FeelWarning, Moment, Run
 
-COMPILERS.update({
-    syntax.Path: access.path,
-    syntax.Filter: access.filter_list,
-    syntax.For: loops.for_loop,
-    syntax.Quantified: loops.quantified,
-    syntax.Call: calls.call,
-})
+COMPILERS.update(
+    {
+        syntax.Path: access.path,
+        syntax.Filter: access.filter_list,
+        syntax.For: loops.for_loop,
+        syntax.Quantified: loops.quantified,
+        syntax.Call: calls.call,
+    }
+)
 know_functions(BUILTINS)
 
 _NO_TYPES: dict[str, FeelType] = {}
@@ -32,7 +34,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     """A value and why parts of it are null."""
 
     value: Any
-    warnings: tuple[Warning, ...]
+    warnings: tuple[FeelWarning, ...]
 
 
 class Expression:
@@ -55,7 +57,7 @@ class Expression:
 
     def explain(self, variables: Mapping[str, Any], at: Moment) -> Evaluation:
         """The value with the warnings that arose, for people and incidents."""
-        warnings: list[Warning] = []
+        warnings: list[FeelWarning] = []
         try:
             value = self._code(variables, Run(at, warnings))
         except (RecursionError, ArithmeticError) as failure:
@@ -82,7 +84,7 @@ class UnaryTests:
 
     def explain(self, value: Any, variables: Mapping[str, Any], at: Moment) -> Evaluation:
         """As `matches`, with the warnings that arose."""
-        warnings: list[Warning] = []
+        warnings: list[FeelWarning] = []
         result = self._decide(value, variables, Run(at, warnings))
         return Evaluation(result, tuple(warnings))
 
@@ -107,7 +109,8 @@ def compile_expression(
     """Compile the text of an expression, without the leading `=`. `names` are variables that are known to exist: they may
     hold blanks and operators, and go before built-ins of the same name. `types` are item definitions by name.
 
-    Raises FeelSyntaxError."""
+    Raises FeelSyntaxError.
+    """
     try:
         compiler = Compiler(_NO_TYPES if types is None else types)
         code = compiler.compile(parse_expression(source, names))
@@ -152,5 +155,3 @@ def _refused(failure: Exception) -> FeelEvaluationError:
     if isinstance(failure, RecursionError):
         return FeelEvaluationError("the expression or one of its values nests too deeply")
     return FeelEvaluationError("a variable holds a number that is none, or is beyond all limits")
-
-

@@ -1,6 +1,7 @@
 """`for`, `some` and `every`."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from domain.feel import syntax
@@ -10,8 +11,9 @@ from domain.feel.limits import ITERATIONS_MAX, FeelEvaluationError
 from domain.feel.numbers import is_whole
 from domain.feel.scopes import Scope
 from domain.feel.temporal import Date, date_of, days_of
-from domain.feel.values import NUMBER_TYPES, Range, Run, shown
+from domain.feel.values import Range, Run, shown
 
+NUMBERS = (int, Decimal)
 Source = Callable[[Any, Any], Sequence[Any] | None]
 Visit = Callable[[Any], bool]
 """What a loop does at each turn; false ends it."""
@@ -75,7 +77,9 @@ def _turns(
     for iterator in iterators:
         parts = [iterator.source] if iterator.end is None else [iterator.source, iterator.end]
         codes, _ = compiler.scoped(parts, bound)
-        sources.append((iterator.name, _list_source(codes[0]) if len(codes) == 1 else _range_source(codes[0], codes[1])))
+        sources.append(
+            (iterator.name, _list_source(codes[0]) if len(codes) == 1 else _range_source(codes[0], codes[1]))
+        )
         bound.append(iterator.name)
     kept, functions, before = compiler.partial_kept, compiler.makes_functions, compiler.nodes
     compiler.partial_kept = compiler.makes_functions = False
@@ -114,7 +118,7 @@ def _list_source(code: Code) -> Source:
     def items(scope: Any, run: Any) -> Sequence[Any] | None:
         value = code(scope, run)
         if value.__class__ is list:
-            return value  # type: ignore[no-any-return] # its class is list
+            return value
         if value.__class__ is Range:
             return range_items(value, run)
         expected_list(value, run)
@@ -141,9 +145,9 @@ def range_items(value: Range, run: Run | None) -> Sequence[Any] | None:
 
 def between(low: Any, high: Any, run: Run | None) -> Sequence[Any] | None:
     """From one whole number or date to another, upwards or downwards. Raises FeelEvaluationError when they are too many."""
-    if low.__class__ in NUMBER_TYPES and high.__class__ in NUMBER_TYPES and is_whole(low) and is_whole(high):
+    if isinstance(low, NUMBERS) and isinstance(high, NUMBERS) and is_whole(low) and is_whole(high):
         return _count(int(low), int(high))
-    if low.__class__ is Date and high.__class__ is Date:
+    if isinstance(low, Date) and isinstance(high, Date):
         return [date_of(day) for day in _count(days_of(low), days_of(high))]
     if run is not None:
         run.warn("INVALID_TYPE", lambda: f"Expected a range of whole numbers or dates but found '{shown(low)}'")

@@ -1,14 +1,22 @@
 """Which names are in sight while an expression is parsed. A name may hold blanks and operators, so it is found by its
-tokens, the longest first."""
+tokens, the longest first.
+"""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 from domain.feel.lexer import STRING, Token, tokenize
 from domain.feel.limits import FeelSyntaxError
 
 PROPERTY_NAMES = ("time offset", "start included", "end included")
-TYPE_NAMES = ("date and time", "days and time duration", "years and months duration", "day time duration", "year month duration")
+TYPE_NAMES = (
+    "date and time",
+    "days and time duration",
+    "years and months duration",
+    "day time duration",
+    "year month duration",
+)
 FUNCTION_NAMES: set[str] = set()
 """Built-ins whose names hold blanks; filled by the table of built-ins through `know_functions`."""
 
@@ -24,7 +32,7 @@ def spelled(source: str, tokens: Sequence[Token]) -> str:
     if not any(character.isspace() for character in text):
         return text
     parts = [tokens[0].text]
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if before.end != token.start or before.text in _SPACED or token.text in _SPACED:
             parts.append(" ")
         parts.append(token.text)
@@ -95,7 +103,7 @@ class Names:
             _spell(self._segments, name)
 
     @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> Generator[None]:
         before = len(self._added)
         try:
             yield
@@ -103,7 +111,7 @@ class Names:
             del self._added[before:]
 
     @contextmanager
-    def inside_filter(self) -> Iterator[None]:
+    def inside_filter(self) -> Generator[None]:
         """Inside a filter, the entries of an item are in sight too."""
         self._filters += 1
         try:
@@ -139,5 +147,3 @@ class Names:
     def type(self, tokens: Sequence[Token], position: int) -> tuple[str, int] | None:
         """The longest type of several tokens."""
         return _find(self._variables, tokens, position) or _find(_TYPES, tokens, position)
-
-

@@ -92,7 +92,7 @@ def whole(value: Decimal) -> Number:
 
 
 def is_whole(value: Number) -> bool:
-    return value.__class__ is int or value == value.to_integral_value(context=CONTEXT)
+    return isinstance(value, int) or value == value.to_integral_value(context=CONTEXT)
 
 
 def rounded(value: Number, scale: int, rounding: str) -> Number:

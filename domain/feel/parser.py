@@ -1,14 +1,15 @@
 """Tokens to a tree: a Pratt parser that knows the names in sight, so that names may hold blanks and operators.
 
-It knows nothing of values; literals are the only values it makes."""
+It knows nothing of values; literals are the only values it makes.
+"""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import NoReturn
 
 from domain.feel import syntax
-from domain.feel.lexer import END, KEYWORD, NAME, NUMBER, OPERATOR, QUOTED, STRING, Token, place, tokenize
-from domain.feel.limits import NESTING_LEVELS_MAX, FeelSyntaxError
+from domain.feel.cursor import MARKS, Cursor
+from domain.feel.lexer import END, KEYWORD, NAME, NUMBER, OPERATOR, QUOTED, STRING, Token
+from domain.feel.limits import FeelSyntaxError
 from domain.feel.names import Names, spelled
 from domain.feel.numbers import number_literal
 from domain.feel.temporal import parse_temporal
@@ -41,15 +42,11 @@ _LEADING_OPERATORS = _COMPARISONS
 _FUNCTION_KEYWORDS = frozenset(("not", "and", "or"))
 
 
-class Parser:
+class Parser(Cursor):
     """One text, read once. `names` are the variables in sight."""
 
     def __init__(self, source: str, names: Iterable[str]) -> None:
-        self.source = source
-        self.tokens = tokenize(source)
-        self.position = 0
-        self.token = self.tokens[0]
-        self.level = 0
+        super().__init__(source)
         self.closing = False  # reading the upper end of a range, where `[` may be the bracket that closes it
         self.names = Names(names)
 
@@ -98,44 +95,6 @@ class Parser:
             return syntax.Test(token.start, token.text, self.binary(ADD))
         return self.expression()
 
-    # -- moving ------------------------------------------------------------------------------------------------------
-
-    def advance(self) -> None:
-        self.position += 1
-        self.token = self.tokens[self.position]
-
-    def jump(self, position: int) -> None:
-        self.position = position
-        self.token = self.tokens[position]
-
-    def accept(self, text: str) -> bool:
-        token = self.token
-        if token.text == text and (token.kind == OPERATOR or token.kind == KEYWORD):
-            self.position += 1
-            self.token = self.tokens[self.position]
-            return True
-        return False
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            self.refuse(f"'{text}'")
-
-    def end(self) -> None:
-        if self.token.kind != END:
-            self.refuse("the end of the expression")
-
-    def refuse(self, expected: str, token: Token | None = None) -> NoReturn:
-        token = token or self.token
-        found = "the text ends" if token.kind == END else f"found '{self.source[token.start : token.end][:40]}'"
-        line, column = place(self.source, token.start)
-        raise FeelSyntaxError(f"expected {expected}, but {found}", line, column)
-
-    def deeper(self) -> None:
-        self.level += 1
-        if self.level > NESTING_LEVELS_MAX:
-            line, column = place(self.source, self.token.start)
-            raise FeelSyntaxError(f"expected at most {NESTING_LEVELS_MAX} levels of nesting, but found more", line, column)
-
     # -- expressions -------------------------------------------------------------------------------------------------
 
     def expression(self) -> syntax.Node:
@@ -163,7 +122,7 @@ class Parser:
         while True:
             token = self.token
             kind = token.kind
-            if kind != OPERATOR and kind != KEYWORD:
+            if kind not in MARKS:
                 return left
             precedence = _PRECEDENCE.get(token.text)
             if precedence is None or precedence < least:
@@ -281,7 +240,7 @@ class Parser:
         opened = self.open()
         names: list[str] = []
         arguments: list[syntax.Node] = []
-        if self.token.text != ")" or self.token.kind != OPERATOR:
+        if not self.sees(")"):
             named = self.argument_name() is not None
             while True:
                 if named:
@@ -341,7 +300,7 @@ class Parser:
             return self.bracket(token)
         if kind == KEYWORD:
             return self.keyword(token)
-        self.refuse("an expression")
+        return self.refuse("an expression")
 
     def keyword(self, token: Token) -> syntax.Node:
         text = token.text
@@ -357,7 +316,7 @@ class Parser:
             return syntax.Name(token.start, text)
         if text in _STATEMENTS:
             return _STATEMENTS[text](self)
-        self.refuse("an expression")
+        return self.refuse("an expression")
 
     def name(self, token: Token) -> syntax.Node:
         known = self.names.variable(self.tokens, self.position)
@@ -390,7 +349,7 @@ class Parser:
             value = parse_temporal(self.token.text)
             self.advance()
             return syntax.Literal(token.start, value)
-        self.refuse("an expression")
+        return self.refuse("an expression")
 
     def parenthesis(self, token: Token) -> syntax.Node:
         opened = self.open()
@@ -410,7 +369,7 @@ class Parser:
     def list_or_range(self, token: Token) -> syntax.Node:
         opened = self.open()
         items: list[syntax.Node] = []
-        if self.token.text != "]" or self.token.kind != OPERATOR:
+        if not self.sees("]"):
             items.append(self.item())
             if self.accept(".."):
                 self.closing = opened
@@ -445,7 +404,7 @@ class Parser:
         opened = self.open()
         entries: list[tuple[str, syntax.Node]] = []
         with self.names.scope():
-            if not (self.token.text == "}" and self.token.kind == OPERATOR):
+            if not self.sees("}"):
                 while True:
                     name = self.key()
                     self.expect(":")
@@ -524,12 +483,12 @@ class Parser:
     def function(self) -> syntax.Node:
         start = self.token.start
         self.advance()
-        if self.token.text != "(":
+        if not self.sees("("):
             self.refuse("'(' after 'function'")
         opened = self.open()
         parameters: list[str] = []
         types: list[syntax.TypeName | None] = []
-        while not (self.token.text == ")" and self.token.kind == OPERATOR):
+        while not self.sees(")"):
             if parameters:
                 self.expect(",")
             parameters.append(self.new_name((",", ")", ":")))

@@ -19,7 +19,7 @@ MONTHS_MAX: Final = YEAR_MAX * 12
 ZONES_KEPT_MAX: Final = 1024
 
 
-class NotTemporal(ArithmeticError):
+class NotTemporal(ArithmeticError):  # noqa: N818 - an answer of the language, not an error of ours
     """No such date, time or duration, or one beyond the limits; callers answer null."""
 
 

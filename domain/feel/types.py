@@ -1,5 +1,6 @@
 """Types: those that FEEL has, those made from them, and those that a decision model declares. Used by `instance of`, by
-typed parameters, and for the coercion that DMN asks for."""
+typed parameters, and for the coercion that DMN asks for.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,8 @@ NULL = "null"
 
 class FeelType(msgspec.Struct, frozen=True):
     """A type. `name` says the kind; the rest belongs to lists and ranges (`item`), contexts (`entries`) and functions
-    (`parameters`, `result`). `allowed` tells whether a value meets the constraints of an item definition."""
+    (`parameters`, `result`). `allowed` tells whether a value meets the constraints of an item definition.
+    """
 
     name: str
     item: "FeelType | None" = None
@@ -50,9 +52,9 @@ _SYNONYMS = {
     "year month duration": "years and months duration",
 }
 
-BASIC: dict[str, FeelType] = {name: FeelType(name) for name in (*_CLASSES, ANY, NULL)}
+_PLAIN: dict[str, FeelType] = {name: FeelType(name) for name in (*_CLASSES, ANY, NULL)}
+BASIC = {**_PLAIN, **{name: _PLAIN[meant] for name, meant in _SYNONYMS.items()}}
 """The types without arguments, by every name they have."""
-BASIC |= {name: BASIC[meant] for name, meant in _SYNONYMS.items()}
 
 
 def resolve(written: syntax.TypeName, types: Mapping[str, FeelType]) -> FeelType | None:
@@ -139,7 +141,8 @@ def is_subtype(narrow: FeelType, wide: FeelType) -> bool:
 
 def coerce(value: Any, wanted: FeelType) -> Any:
     """A value made to fit a declared type as DMN says: a single item becomes a list, a list of one its item, a date its
-    midnight in UTC; what does not fit becomes null."""
+    midnight in UTC; what does not fit becomes null.
+    """
     if value is None or _fits(value, wanted, None):
         return value
     if wanted.name == "list" and value.__class__ is not list:

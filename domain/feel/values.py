@@ -1,6 +1,7 @@
 """The values of FEEL that Python and `temporal` do not have, and what holds for all of them: equality, order, text, JSON.
 
-Null is None, booleans bool, numbers int or Decimal, strings str, lists list, contexts dict."""
+Null is None, booleans bool, numbers int or Decimal, strings str, lists list, contexts dict.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -25,13 +26,14 @@ WARNINGS_KEPT_MAX = 100
 
 class Moment(msgspec.Struct, frozen=True):
     """What the world outside gives to an evaluation. `now` must be aware; it is what `now()` and `today()` answer.
-    `seed` feeds `uuid()` and `random number()`, which are otherwise the same in every evaluation at one instant."""
+    `seed` feeds `uuid()` and `random number()`, which are otherwise the same in every evaluation at one instant.
+    """
 
     now: datetime
     seed: str = ""
 
 
-class Warning(NamedTuple):
+class FeelWarning(NamedTuple):
     """Why a value is null. `type` is a word of Camunda's, as NO_VARIABLE_FOUND; `message` is for people."""
 
     type: str
@@ -43,7 +45,7 @@ class Run:
 
     __slots__ = ("chances", "moment", "steps", "warnings")
 
-    def __init__(self, moment: Moment, warnings: list[Warning] | None = None) -> None:
+    def __init__(self, moment: Moment, warnings: list[FeelWarning] | None = None) -> None:
         self.moment = moment
         self.steps = STEPS_MAX
         self.warnings = warnings
@@ -58,7 +60,7 @@ class Run:
     def warn(self, kind: str, message: Callable[[], str]) -> None:
         """Keep a reason for null. The message is only made when somebody listens."""
         if self.warnings is not None and len(self.warnings) < WARNINGS_KEPT_MAX:
-            self.warnings.append(Warning(kind, message()))
+            self.warnings.append(FeelWarning(kind, message()))
 
 
 class Range(msgspec.Struct, frozen=True, eq=False):
@@ -73,7 +75,8 @@ class Range(msgspec.Struct, frozen=True, eq=False):
 
 class FeelFunction:
     """A function as a value. `call` gets the evaluation and one argument for each parameter, null where none was given.
-    `types` are the declared types of the parameters, or nothing for those without."""
+    `types` are the declared types of the parameters, or nothing for those without.
+    """
 
     __slots__ = ("call", "name", "parameters", "result_type", "types")
 
@@ -95,7 +98,7 @@ class FeelFunction:
 
 def python_function(parameters: Sequence[str], function: Callable[..., Any], *, name: str = "") -> FeelFunction:
     """A FEEL function that calls a Python one with positional arguments."""
-    return FeelFunction(parameters, lambda run, arguments: function(*arguments), name=name)
+    return FeelFunction(parameters, lambda _run, arguments: function(*arguments), name=name)
 
 
 def is_number(value: Any) -> bool:
@@ -301,7 +304,8 @@ def check_text(text: str) -> str:
 
 def to_json(value: Any) -> Any:
     """A value as JSON has it: None, bool, int, Decimal, str, list or dict. Temporal values and ranges become their text,
-    functions null. Raises FeelEvaluationError when the result is too large."""
+    functions null. Raises FeelEvaluationError when the result is too large.
+    """
     kind = value.__class__
     if kind is str or kind is int or value is None or kind is bool or kind is Decimal:
         return value

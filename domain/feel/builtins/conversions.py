@@ -37,10 +37,12 @@ def _string(run: Run, value: Any) -> str | None:
     return None if value is None else check_text(text_of(value))
 
 
-def _number(run: Run, text: Any) -> Number:
-    if text.__class__ is not str:
-        return text  # type: ignore[no-any-return] # the table lets in strings and numbers only
+def _number(run: Run, text: str) -> Number:
     return _number_of(text, text)
+
+
+def _number_itself(run: Run, number: Number) -> Number:
+    return number
 
 
 def _number_of(text: str, shown: str) -> Number:
@@ -75,9 +77,9 @@ def _date(run: Run, value: Any) -> Date:
     if value.__class__ is str:
         return read_date(value)
     if value.__class__ is DateTime:
-        return value.date  # type: ignore[no-any-return] # its class is DateTime
+        return value.date
     if value.__class__ is Date:
-        return value  # type: ignore[no-any-return] # its class is Date
+        return value
     raise NotTemporal(f"Illegal arguments: '{text_of(value)}'")
 
 
@@ -89,7 +91,7 @@ def _date_time(run: Run, value: Any) -> DateTime:
     if value.__class__ is str:
         return read_date_time(value)
     if value.__class__ is DateTime:
-        return value  # type: ignore[no-any-return] # its class is DateTime
+        return value
     if value.__class__ is Date:
         return DateTime(value, 0)
     raise NotTemporal(f"Illegal arguments: '{text_of(value)}'")
@@ -108,9 +110,9 @@ def _time(run: Run, value: Any) -> Time:
     if value.__class__ is str:
         return read_time(value)
     if value.__class__ is DateTime:
-        return value.time  # type: ignore[no-any-return] # its class is DateTime
+        return value.time
     if value.__class__ is Time:
-        return value  # type: ignore[no-any-return] # its class is Time
+        return value
     if value.__class__ is Date:
         return Time(0, 0)
     raise NotTemporal(f"Illegal arguments: '{text_of(value)}'")
@@ -170,10 +172,9 @@ def _to_json(run: Run, value: Any) -> str:
     return check_text(_ENCODER.encode(to_json(value)).decode())
 
 
-
 ENTRIES = (
     entry("string", "from: any", _string),
-    entry("number", "from: number", _number),
+    entry("number", "from: number", _number_itself),
     entry("number", "from: string", _number),
     entry("number", "from: string, grouping separator: string?", _number_grouped),
     entry("number", "from: string, grouping separator: string?, decimal separator: string?", _number_separated),

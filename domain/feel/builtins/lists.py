@@ -145,6 +145,10 @@ def _append(run: Run, arguments: Items) -> Items:
     return items + arguments[1:]
 
 
+def _append_one(run: Run, items: Items, item: Any) -> Items:
+    return _append(run, [items, item])
+
+
 def _concatenate(run: Run, lists: Items) -> Items:
     made: Items = []
     for each in lists:
@@ -156,7 +160,9 @@ def _concatenate(run: Run, lists: Items) -> Items:
 
 def _insert_before(run: Run, items: Items, position: Number, added: Any) -> Items:
     run.charge(len(items))
-    index = _position(items, position) if position < 0 or position > len(items) + 1 else _position(items, position, end=1)
+    index = (
+        _position(items, position) if position < 0 or position > len(items) + 1 else _position(items, position, end=1)
+    )
     return [*items[:index], added, *items[index:]]
 
 
@@ -310,7 +316,7 @@ ENTRIES = (
     entry("or", "list: list...", _ANY),
     entry("sublist", "list: list, start position: number", _sublist),
     entry("sublist", "list: list, start position: number, length: number", _sublist_length),
-    entry("append", "list: list, item: any", lambda run, items, item: _append(run, [items, item])),
+    entry("append", "list: list, item: any", _append_one),
     entry("append", "lists: list...", _append),
     entry("concatenate", "lists: list...", _concatenate),
     entry("insert before", "list: list, position: number, newItem: any", _insert_before),

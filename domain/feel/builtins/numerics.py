@@ -42,11 +42,15 @@ def _round(value: Number, scale: Number, rounding: str) -> Number:
 
 
 def _rounding(rounding: str) -> tuple[Call, Call]:
-    """The function that rounds one way, without and with a scale."""
-    return (
-        lambda run, value: _round(value, 0, rounding),
-        lambda run, value, scale: _round(value, scale, rounding),
-    )
+    """The functions that round one way: to whole numbers, and to a scale."""
+
+    def to_whole(_run: Run, value: Number) -> Number:
+        return _round(value, 0, rounding)
+
+    def to_scale(_run: Run, value: Number, scale: Number) -> Number:
+        return _round(value, scale, rounding)
+
+    return to_whole, to_scale
 
 
 def _decimal_mode(run: Run, value: Number, scale: Number, mode: str) -> Number:

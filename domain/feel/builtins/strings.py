@@ -6,7 +6,7 @@ from typing import Any
 from domain.feel.builtins.numerics import chance
 from domain.feel.builtins.table import Failed, entry
 from domain.feel.limits import TEXT_CHARACTERS_MAX, FeelEvaluationError
-from domain.feel.numbers import Number, is_whole
+from domain.feel.numbers import Number
 from domain.feel.patterns import pattern
 from domain.feel.values import Run, check_text
 

@@ -7,7 +7,7 @@ from domain.feel.temporal import Date, DateTime, DayTimeDuration, Time, YearMont
 from domain.feel.values import NUMBER_TYPES, FeelFunction, Range
 
 
-class Failed(ValueError):
+class Failed(ValueError):  # noqa: N818 - an answer of the language, not an error of ours
     """A built-in cannot answer. The result is null and the message becomes a warning."""
 
 
@@ -51,7 +51,8 @@ class Builtin(NamedTuple):
 
 def entry(name: str, signature: str, call: Call) -> Builtin:
     """A built-in. `signature` reads as in the standard: `list: list, position: number`. A kind that ends with `?` takes
-    null, and may be left out of a call with names; `any` takes everything; `list...` collects arguments."""
+    null, and may be left out of a call with names; `any` takes everything; `list...` collects arguments.
+    """
     parameters: list[str] = []
     kinds: list[Kind] = []
     many = False

@@ -32,7 +32,7 @@ def _today(run: Run) -> Date:
 
 
 def _day(value: Any) -> Date:
-    return value.date if value.__class__ is DateTime else value  # type: ignore[no-any-return] # a Date or DateTime
+    return value.date if value.__class__ is DateTime else value
 
 
 def _day_of_year(run: Run, date: Any) -> int:
