@@ -1,0 +1,124 @@
+"""Load from outside, over HTTP: creators start instances, workers complete their jobs. Prints one JSON object.
+
+python -m bench.load --port 8080 --instances 10000 --creators 16 --workers 8
+python -m bench.load --port 8080 --instances 10000 --rate 500        at a fixed rate, for latencies
+"""
+
+import argparse
+import asyncio
+import json
+import time
+
+from bench.http import Client
+from bench.models import ONE_TASK
+
+JOBS_PER_POLL = 32
+
+
+class Load:
+    """What is sent, what came back, and how long it took."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.created = 0
+        self.completed = 0
+        self.create_seconds: list[float] = []
+        self.complete_seconds: list[float] = []
+        self.done = asyncio.Event()
+
+    async def run(self) -> dict[str, float]:
+        """Send everything and wait until all jobs are complete."""
+        await self._deploy()
+        workers = [asyncio.create_task(self._work()) for _ in range(self.arguments.workers)]
+        begin = time.perf_counter()
+        await asyncio.gather(*(self._create(begin) for _ in range(self.arguments.creators)))
+        await self.done.wait()
+        seconds = time.perf_counter() - begin
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return {
+            "instances": self.completed,
+            "seconds": seconds,
+            "instances_per_second": self.completed / seconds,
+            **_quantiles("create", self.create_seconds),
+            **_quantiles("complete", self.complete_seconds),
+        }
+
+    async def _deploy(self) -> None:
+        client = Client("127.0.0.1", self.arguments.port)
+        boundary = "bench"
+        body = (
+            b'--bench\r\ncontent-disposition: form-data; name="resources"; filename="one-task.bpmn"\r\n\r\n'
+            + ONE_TASK
+            + b"\r\n--bench--\r\n"
+        )
+        status, answer = await client.send("POST", "/v2/deployments", body, f"multipart/form-data; boundary={boundary}")
+        assert status == 200, answer
+        client.close()
+
+    async def _create(self, begin: float) -> None:
+        client = Client("127.0.0.1", self.arguments.port)
+        while self.created < self.arguments.instances:
+            number = self.created
+            self.created += 1
+            if self.arguments.rate:
+                wait = begin + number / self.arguments.rate - time.perf_counter()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+            sent = time.perf_counter()
+            status, answer = await client.post(
+                "/v2/process-instances", {"processDefinitionId": "one-task", "variables": {"number": number}}
+            )
+            assert status == 200, answer
+            self.create_seconds.append(time.perf_counter() - sent)
+        client.close()
+
+    async def _work(self) -> None:
+        poller = Client("127.0.0.1", self.arguments.port)
+        finishers = [Client("127.0.0.1", self.arguments.port) for _ in range(4)]
+        wanted = {
+            "type": "work",
+            "worker": "bench",
+            "timeout": 60_000,
+            "maxJobsToActivate": JOBS_PER_POLL,
+            "requestTimeout": 10_000,
+        }
+        while not self.done.is_set():
+            status, answer = await poller.post("/v2/jobs/activation", wanted)
+            assert status == 200, answer
+            jobs = answer["jobs"]
+            await asyncio.gather(*(self._complete(finishers[n], jobs[n::4]) for n in range(4)))
+
+    async def _complete(self, client: Client, jobs: list[dict[str, str]]) -> None:
+        for job in jobs:
+            sent = time.perf_counter()
+            status, answer = await client.post(f"/v2/jobs/{job['jobKey']}/completion", {"variables": {"done": True}})
+            assert status == 204, answer
+            self.complete_seconds.append(time.perf_counter() - sent)
+            self.completed += 1
+            if self.completed >= self.arguments.instances:
+                self.done.set()
+
+
+def _quantiles(name: str, seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    return {
+        f"{name}_p{percent}_ms": 1000 * ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+        for percent in (50, 95, 99)
+    }
+
+
+def main() -> None:
+    """Run the load that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--instances", type=int, default=10_000)
+    parser.add_argument("--creators", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=0)
+    print(json.dumps(asyncio.run(Load(parser.parse_args()).run())))
+
+
+if __name__ == "__main__":
+    main()
