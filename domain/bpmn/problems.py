@@ -6,7 +6,7 @@ PROBLEMS_MAX = 100
 """Problems of one resource that are told; further ones are only counted, so that a broken file costs little memory."""
 
 REASON_LENGTH_MAX = 1_000
-"""Characters of one reason; what a model wrote is shown shortened."""
+"""Characters of one reason, and of the id it belongs to; what a model wrote is shown shortened."""
 
 SHOWN_LENGTH_MAX = 100
 """Characters of an id or a text of the model that a message repeats."""
@@ -60,7 +60,9 @@ class Problems:
         if len(self._found) >= PROBLEMS_MAX:
             self._further += 1
             return
-        self._found.setdefault(Problem(element_id, line, shorten(reason, REASON_LENGTH_MAX)))
+        self._found.setdefault(
+            Problem(shorten(element_id, REASON_LENGTH_MAX), line, shorten(reason, REASON_LENGTH_MAX))
+        )
 
     def refuse(self) -> None:
         """Raise `InvalidModel` if there is any problem."""

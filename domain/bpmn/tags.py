@@ -1,7 +1,7 @@
 """What an element sees of the XML: its own part, tags inside of it, and the root elements that it refers to."""
 
 from domain.bpmn.part import Tag
-from domain.bpmn.problems import Problems, shorten
+from domain.bpmn.problems import InvalidModel, Problems, shorten
 from domain.bpmn.xml import BPMN, ZEEBE, Xml, bpmn_children, line_of, local_name
 from domain.feel import Expression, FeelSyntaxError, compile_expression
 from domain.model import Value
@@ -10,6 +10,9 @@ RESERVED_HEADER_PREFIX = "io.camunda.zeebe:"
 
 ID_LENGTH_MAX = 255
 """Characters of an id; ids are keys in tables and topics."""
+
+EXPRESSIONS_CHARACTERS_MAX = 250_000
+"""Characters of all expressions of one resource; the dearest ones take 7 µs a character to compile."""
 
 
 class XmlTag:
@@ -59,6 +62,7 @@ class Document:
         """Root elements other than processes (messages, errors …): id -> (name without namespace, element)."""
         self._ids: set[str] = set()
         self._starting: set[tuple[str, str]] = set()
+        self._expression_characters = 0
         self._ambiguous: set[str] = set()
         for name, child in bpmn_children(root):
             element_id = child.get("id")
@@ -83,6 +87,14 @@ class Document:
             return False
         self._ids.add(element_id)
         return True
+
+    def expect_to_compile(self, source: str) -> None:
+        """Count the characters of an expression. Raise `InvalidModel` if the resource has too many of them."""
+        self._expression_characters += len(source)
+        if self._expression_characters > EXPRESSIONS_CHARACTERS_MAX:
+            raise InvalidModel.of(
+                f"expected at most {EXPRESSIONS_CHARACTERS_MAX} characters of expressions, but found more; split the model"
+            )
 
     def starts(self, message_id: str, name: str, process_id: str) -> bool:
         """Note that a start event refers to the message; say whether it can: no other one does, nor has one of this process its name."""
@@ -176,6 +188,7 @@ class XmlPart:
 
     def compile(self, source: str, what: str) -> Expression:
         """Compile FEEL; a syntax error is a problem that names the place."""
+        self._document.expect_to_compile(source)
         try:
             return compile_expression(source)
         except FeelSyntaxError as error:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from domain.bpmn import xml
 from domain.bpmn.problems import PROBLEMS_MAX, InvalidModel
 from domain.bpmn.read import MODEL_ELEMENTS_MAX, SCOPE_DEPTH_MAX, outline, read_processes
+from domain.bpmn.tags import EXPRESSIONS_CHARACTERS_MAX
 from domain.elements.element import Element
 from domain.model import Node
 from tests.bpmn.models import JOB, MESSAGE, START, condition, document, flow, problems_of, timer
@@ -55,6 +56,8 @@ def test_sizes_are_bounded() -> None:
         document(START + "".join(f'<task id="t{i}"/>' for i in range(MODEL_ELEMENTS_MAX))),
         document(START + "".join(f'<subProcess id="u{i}"><startEvent id="s{i}"/>' for i in range(SCOPE_DEPTH_MAX + 1))
                  + "</subProcess>" * (SCOPE_DEPTH_MAX + 1)),
+        document(START + '<exclusiveGateway id="x"/><task id="t"/>' + "".join(
+            flow(f"f{i}", "x", "t", condition(f"= [{'1,' * 1_000}1]")) for i in range(EXPRESSIONS_CHARACTERS_MAX // 2_000 + 1))),
         document(START + "<extensionElements>" + "<a>" * 10_000 + "</a>" * 10_000 + "</extensionElements>"),
     ):  # fmt: skip
         (problem,) = problems_of(content)
