@@ -27,9 +27,10 @@ class Token(NamedTuple):
     end: int
 
 
-# The planes above the first hold emoji, which FEEL allows in names and which Python does not count as word characters.
-_START = r"(?:[^\W\d]|[?\U00010000-\U000EFFFF])"
-_PART = r"(?:\w|[?\U00010000-\U000EFFFF\u00B7\u0300-\u036F\u203F\u2040])"
+# The planes above the first hold emoji, which FEEL allows in names and Python does not count among word characters.
+# Signs of currencies are no letters of FEEL, but of Java, and so of Camunda.
+_START = r"(?:[^\W\d]|[?$¢£¥€\U00010000-\U000EFFFF])"
+_PART = r"(?:\w|[?$¢£¥€\U00010000-\U000EFFFF\u00B7\u0300-\u036F\u203F\u2040])"
 _TOKEN = re.compile(
     rf"""
       (?P<blank>(?:\s|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)+)
@@ -41,7 +42,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(?:U([0-9a-fA-F]{6})|[uU]([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:U(0[0-9a-fA-F]{5}|10[0-9a-fA-F]{4}|(?![dD][89a-fA-F])[0-9a-fA-F]{5})|[uU]([0-9a-fA-F]{4})|(.))", re.DOTALL
+)
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}

@@ -6,7 +6,7 @@ EXPRESSION_CHARACTERS_MAX = 32_768
 NESTING_LEVELS_MAX = 80
 """Parser and compiled closures use a handful of Python frames a level; this stays far below Python's own limit."""
 
-STEPS_MAX = 4_000_000
+STEPS_MAX = 2_500_000
 """Units of work in one evaluation: one for each turn of a loop, for each item a built-in touches, and for each eight
 nodes in the body of a loop. About two seconds in the worst case."""
 
@@ -16,7 +16,7 @@ ITERATIONS_MAX = 2_000_000
 TEXT_CHARACTERS_MAX = 1_048_576
 """Characters of one string that an expression makes."""
 
-RESULT_NODES_MAX = 2_000_000
+RESULT_NODES_MAX = 1_100_000
 """Values in one result, counted when it becomes JSON: shared parts count every time they are written."""
 
 RESULT_LEVELS_MAX = 200

@@ -15,6 +15,9 @@ TYPE_NAMES = (
     "days and time duration",
     "years and months duration",
     "day time duration",
+    "day-time-duration",
+    "year-month-duration",
+    "date time",
     "year month duration",
 )
 FUNCTION_NAMES: set[str] = set()

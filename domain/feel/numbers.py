@@ -65,6 +65,8 @@ def power(base: Number, exponent: Number) -> Number:
     """Raises an ArithmeticError where there is no real result or it is too large."""
     if exponent == 0:
         return 1
+    if base == 0 and exponent < 0:
+        raise DivisionByZero
     return whole(CONTEXT.power(_fit(base), _fit(exponent)))
 
 

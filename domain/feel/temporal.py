@@ -114,7 +114,7 @@ def month_days(year: int, month: int) -> int:
 def make_date(year: int, month: int, day: int) -> Date:
     """Raises NotTemporal when the calendar has no such day."""
     if not (-YEAR_MAX <= year <= YEAR_MAX and 1 <= month <= 12 and 1 <= day <= month_days(year, month)):
-        raise NotTemporal(f"no such date: {year}-{month}-{day}")
+        raise NotTemporal("no such date")
     return Date(year, month, day)
 
 
@@ -241,7 +241,7 @@ _DATE = r"(-?(?:[1-9]\d{4,8}|\d{4}))-(\d\d)-(\d\d)"
 _TIME = r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d(?::\d\d)?|@[A-Za-z][A-Za-z0-9_+\-/]*)?"
 _DATE_ONLY = re.compile(_DATE, re.ASCII)
 _TIME_ONLY = re.compile("T?" + _TIME, re.ASCII)
-_DATE_TIME = re.compile(f"{_DATE}(?:T{_TIME})?", re.ASCII)
+_DATE_TIME = re.compile(f"{_DATE}(?:T{_TIME}(?:\\[([A-Za-z][A-Za-z0-9_+\\-/]*)\\])?)?", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 _AMOUNT = r"([+-]?\d{1,15})"
 _MONTHS = re.compile(rf"([+-]?)P(?:{_AMOUNT}Y)?(?:{_AMOUNT}M)?", re.ASCII)
@@ -282,6 +282,10 @@ def read_date_time(text: str) -> DateTime:
     if nanoseconds >= DAY:  # 24:00:00 is the midnight that ends the day
         date, nanoseconds = date_of(days_of(date) + 1), 0
     offset, zone = _read_zone(found[8])
+    if found[9] is not None:  # `+02:00[Europe/Berlin]`, as Java writes it: the zone says more than the offset
+        if offset is None or not is_zone(found[9]):
+            raise NotTemporal(f"not a date and time: {text[:60]!r}")
+        return at_instant(DateTime(date, nanoseconds, offset).instant, None, found[9])
     return make_date_time(date, nanoseconds, offset, zone)
 
 
@@ -310,6 +314,13 @@ def make_nanoseconds(nanoseconds: int) -> DayTimeDuration:
     if abs(nanoseconds) > DURATION_NANOSECONDS_MAX:
         raise NotTemporal("a duration beyond the limits")
     return DayTimeDuration(nanoseconds)
+
+
+def json_text(value: Temporal) -> str:
+    """A temporal value as JSON has it: as its text, but with offset and zone where there are both, as Camunda does."""
+    if isinstance(value, DateTime) and value.zone is not None:
+        return f"{DateTime(value.date, value.nanoseconds, value.offset)}[{value.zone}]"
+    return str(value)
 
 
 def parse_temporal(text: str) -> Temporal | None:

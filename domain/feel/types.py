@@ -46,6 +46,9 @@ _CLASSES: dict[str, frozenset[type]] = {
 _SYNONYMS = {
     "any": ANY,
     "dateTime": "date and time",
+    "date time": "date and time",
+    "day-time-duration": "days and time duration",
+    "year-month-duration": "years and months duration",
     "dayTimeDuration": "days and time duration",
     "day time duration": "days and time duration",
     "yearMonthDuration": "years and months duration",

@@ -18,7 +18,15 @@ from domain.feel.limits import (
     FeelEvaluationError,
 )
 from domain.feel.numbers import number_text
-from domain.feel.temporal import TEMPORAL_TYPES, Date, DateTime, DayTimeDuration, Time, YearMonthDuration
+from domain.feel.temporal import (
+    TEMPORAL_TYPES,
+    Date,
+    DateTime,
+    DayTimeDuration,
+    Time,
+    YearMonthDuration,
+    json_text,
+)
 
 NUMBER_TYPES: frozenset[type] = frozenset((int, Decimal))
 WARNINGS_KEPT_MAX = 100
@@ -138,7 +146,7 @@ def _equal_lists(left: list[Any], right: list[Any], run: Run | None) -> bool:
     if len(left) != len(right):
         return False
     if run is not None:
-        run.charge(len(left))
+        run.charge(1 + len(left))
     return all(equal(a, b, run) for a, b in zip(left, right, strict=True))
 
 
@@ -146,7 +154,7 @@ def _equal_contexts(left: dict[str, Any], right: dict[str, Any], run: Run | None
     if left.keys() != right.keys():
         return False
     if run is not None:
-        run.charge(len(left))
+        run.charge(1 + len(left))
     return all(equal(value, right[name], run) for name, value in left.items())
 
 
@@ -331,7 +339,7 @@ class _Json:
             self.count(len(value), level)
             return {name: self.convert(item, level + 1) for name, item in value.items()}
         if kind in TEMPORAL_TYPES:
-            return str(value)
+            return json_text(value)
         if kind is Range:
             return range_text(value)
         return exact(value) if kind is float else None

@@ -39,11 +39,19 @@ def _is(run: Run, left: Any, right: Any) -> bool:
     return equal(left, right, run) is True
 
 
+def _from_ai(run: Run, value: Any, *described: Any) -> Any:
+    """The value itself: the description is for those who read the model."""
+    return value
+
+
+_DESCRIBED = ("description: string?", "type: string?", "schema: context?", "options: context?")
+
 ENTRIES = (
     entry("not", "negand: boolean?", _not),
     entry("is defined", "value: any", _is_defined),
     entry("get or else", "value: any, default: any", _get_or_else),
     entry("assert", "value: any, condition: any", _assert),
     entry("assert", "value: any, condition: any, cause: string", _assert_with_cause),
+    *(entry("fromAi", ", ".join(("value: any", *_DESCRIBED[:count])), _from_ai) for count in range(5)),
     entry("is", "value1: any, value2: any", _is),
 )

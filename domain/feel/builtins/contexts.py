@@ -60,8 +60,6 @@ def _context(run: Run, entries: list[Any]) -> dict[str, Any]:
     for each in entries:
         if each.__class__ is not dict or each.get("key").__class__ is not str or "value" not in each:
             raise Failed("Each entry must be a context with 'key' and 'value'")
-        if each["key"] in made:
-            raise Failed(f"Duplicate key '{each['key']}'")
         made[each["key"]] = each["value"]
     return made
 

@@ -9,10 +9,10 @@ from domain.feel.builtins.table import Failed, entry
 from domain.feel.limits import RESULT_LEVELS_MAX, FeelEvaluationError
 from domain.feel.numbers import CONTEXT, Number, shorten, whole
 from domain.feel.temporal import (
-    DAY,
     HOUR,
     MINUTE,
     SECOND,
+    YEAR_MAX,
     Date,
     DateTime,
     DayTimeDuration,
@@ -84,6 +84,8 @@ def _date(run: Run, value: Any) -> Date:
 
 
 def _date_parts(run: Run, year: Number, month: Number, day: Number) -> Date:
+    if not -YEAR_MAX <= year <= YEAR_MAX:
+        raise NotTemporal("no such date")
     return make_date(int(year), int(month), int(day))
 
 
@@ -119,9 +121,9 @@ def _time(run: Run, value: Any) -> Time:
 
 
 def _time_parts(run: Run, hour: Number, minute: Number, second: Number, offset: DayTimeDuration | None = None) -> Time:
+    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
+        raise NotTemporal("no such time")
     nanoseconds = int(hour) * HOUR + int(minute) * MINUTE + int(CONTEXT.multiply(Decimal(second), Decimal(SECOND)))
-    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60) or nanoseconds >= DAY:
-        raise NotTemporal(f"no such time: {hour}:{minute}:{second}")
     if offset is None:
         return Time(nanoseconds)
     seconds = abs(offset.nanoseconds) // SECOND

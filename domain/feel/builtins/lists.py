@@ -145,6 +145,10 @@ def _append(run: Run, arguments: Items) -> Items:
     return items + arguments[1:]
 
 
+def _append_items(run: Run, items: Items, added: Items) -> Items:
+    return _append(run, [items, *added])
+
+
 def _append_one(run: Run, items: Items, item: Any) -> Items:
     return _append(run, [items, item])
 
@@ -317,6 +321,7 @@ ENTRIES = (
     entry("sublist", "list: list, start position: number", _sublist),
     entry("sublist", "list: list, start position: number, length: number", _sublist_length),
     entry("append", "list: list, item: any", _append_one),
+    entry("append", "list: list, items: list", _append_items),
     entry("append", "lists: list...", _append),
     entry("concatenate", "lists: list...", _concatenate),
     entry("insert before", "list: list, position: number, newItem: any", _insert_before),

@@ -61,7 +61,9 @@ def _decimal_mode(run: Run, value: Number, scale: Number, mode: str) -> Number:
             raise Failed("Rounding is necessary for the given number and scale")
         return found
     if name not in _ROUNDINGS:
-        raise Failed(f"Illegal argument '{mode}' for rounding mode. Must be one of: {', '.join(_ROUNDINGS)}")
+        raise Failed(
+            f"Illegal argument '{mode}' for rounding mode. Must be one of: {', '.join(_ROUNDINGS)}, UNNECESSARY"
+        )
     return _round(value, scale, _ROUNDINGS[name])
 
 
