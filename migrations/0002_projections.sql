@@ -144,11 +144,11 @@ CREATE TABLE variables (
     scope_key bigint NOT NULL,
     name text NOT NULL,
     value text NOT NULL,
-    loop_count integer,
+    position bigint NOT NULL,
     PRIMARY KEY (scope_key, name)
 ) WITH (fillfactor = 85);
 COMMENT ON COLUMN variables.value IS 'JSON text.';
-COMMENT ON COLUMN variables.loop_count IS 'Length of the output collection of a multi-instance body; its elements stand in loop_outputs.';
+COMMENT ON COLUMN variables.position IS 'Of the event that set it. Elements of a multi-instance''s output stored later stand in loop_outputs.';
 CREATE INDEX variables_key ON variables (key);
 CREATE INDEX variables_instance ON variables (instance_key);
 CREATE INDEX variables_value ON variables (name, hashtext(value));
@@ -160,6 +160,7 @@ CREATE TABLE loop_outputs (
     partition integer NOT NULL,
     instance_key bigint NOT NULL,
     value text NOT NULL,
+    position bigint NOT NULL,
     PRIMARY KEY (scope_key, name, loop)
 );
 CREATE INDEX loop_outputs_instance ON loop_outputs (instance_key);
@@ -190,7 +191,7 @@ CREATE TABLE jobs (
     updated_at timestamptz NOT NULL,
     ended_at timestamptz,
     activatable boolean NOT NULL GENERATED ALWAYS AS (
-        ended_at IS NULL AND state <> 'ERROR_THROWN' AND retries > 0 AND incident_key IS NULL AND NOT suspended
+        ended_at IS NULL AND retries > 0 AND incident_key IS NULL AND NOT suspended
         AND quarantine_key IS NULL
     ) STORED
 ) WITH (fillfactor = 80);

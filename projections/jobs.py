@@ -98,6 +98,7 @@ def _error_thrown(rows: Rows, event: e.JobErrorThrown, record: EventRecord, inst
             "error_code": event.code,
             "error_message": event.message,
             "updated_at": record.time,
+            "ended_at": record.time,
         },
     )
 
@@ -107,8 +108,8 @@ def _retries_updated(rows: Rows, event: e.JobRetriesUpdated, record: EventRecord
 
 
 def _reopened(rows: Rows, event: e.JobReopened, record: EventRecord, instance: int) -> None:
-    changes = {"state": "CREATED", "incident_key": None, "deadline": None, "available_at": record.time}
-    rows.update(event.key, {**changes, "updated_at": record.time})
+    changes = {"state": "CREATED", "incident_key": None, "deadline": None, "ended_at": None}
+    rows.update(event.key, {**changes, "available_at": record.time, "updated_at": record.time})
 
 
 def _incident_raised(rows: Rows, event: e.IncidentRaised, record: EventRecord, instance: int) -> None:

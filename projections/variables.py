@@ -4,8 +4,8 @@ A variable has no key in the log, but the API wants one. It is made from where t
 position and place in that event, put together as any key is (`domain.keys`); so a rebuild gives the same. Past the
 16,384th variable of one event it is a negative digest of scope and name.
 
-The output collection of a multi-instance grows with every inner instance. Its elements are rows of their own, put together
-when they are read, so that storing one does not cost the whole list.
+The output collection of a multi-instance changes with every inner instance. Its elements are rows of their own, put into
+the list when it is read, so that storing one does not cost the whole list. Those older than the list itself do not count.
 """
 
 from hashlib import blake2b
@@ -18,18 +18,18 @@ from projections.rows import Projection, Rows, cut, json_text, table
 VARIABLES_TABLE = table(
     "variables",
     "scope_key, name",
-    "key bigint, partition integer, instance_key bigint, scope_key bigint, name text, value text, loop_count integer",
+    "key bigint, partition integer, instance_key bigint, scope_key bigint, name text, value text, position bigint",
     keep=("key",),
 )
 
 LOOP_OUTPUTS_TABLE = table(
     "loop_outputs",
     "scope_key, name, loop",
-    "scope_key bigint, name text, loop integer, partition integer, instance_key bigint, value text",
+    "scope_key bigint, name text, loop integer, partition integer, instance_key bigint, value text,position bigint",
 )
 
 _VALUE = 5
-_LOOP_COUNT = 6
+_POSITION = 6
 
 
 def variable_key(record: EventRecord, index: int, scope: int, name: str) -> int:
@@ -48,17 +48,16 @@ def _set(rows: Rows, event: e.VariablesSet, record: EventRecord, instance: int) 
         row = inserted.get((scope, name))
         if row is None:
             key = variable_key(record, index, scope, name)
-            inserted[scope, name] = [key, record.partition, instance, scope, name, json_text(value), None]
+            inserted[scope, name] = [key, record.partition, instance, scope, name, json_text(value), record.position]
         else:
             row[_VALUE] = json_text(value)
-            row[_LOOP_COUNT] = None
+            row[_POSITION] = record.position
 
 
 def _loop_started(rows: Rows, event: e.LoopStarted, record: EventRecord, instance: int) -> None:
     if event.output is not None:
-        name = cut(event.output)
-        key = variable_key(record, 0, event.key, name)
-        rows.inserted[event.key, name] = [key, record.partition, instance, event.key, name, "[]", event.count]
+        variables = {event.output: [None] * event.count}
+        _set(rows, e.VariablesSet(scope=event.key, variables=variables), record, instance)
 
 
 def _loop_output_stored(rows: Rows, event: e.LoopOutputStored, record: EventRecord, instance: int) -> None:
@@ -70,6 +69,7 @@ def _loop_output_stored(rows: Rows, event: e.LoopOutputStored, record: EventReco
         record.partition,
         instance,
         json_text(event.value),
+        record.position,
     ]
 
 

@@ -177,12 +177,15 @@ ELEMENT_INSTANCES = Shape(
     ),
 )
 
-# The output collection of a multi-instance body is put together from what its inner instances stored.
+# What the inner instances of a multi-instance stored after the list was set goes into the list here.
 VARIABLE_VALUE = """
-    CASE WHEN v.loop_count IS NULL THEN v.value ELSE (
-        SELECT '[' || coalesce(string_agg(coalesce(o.value, 'null'), ',' ORDER BY n), '') || ']'
-        FROM generate_series(1, v.loop_count) AS n
-        LEFT JOIN loop_outputs o ON o.scope_key = v.scope_key AND o.name = v.name AND o.loop = n
+    CASE WHEN NOT EXISTS (
+        SELECT FROM loop_outputs o WHERE o.scope_key = v.scope_key AND o.name = v.name AND o.position > v.position
+    ) THEN v.value ELSE (
+        SELECT '[' || string_agg(coalesce(o.value, b.item::text), ',' ORDER BY b.n) || ']'
+        FROM json_array_elements(v.value::json) WITH ORDINALITY AS b (item, n)
+        LEFT JOIN loop_outputs o
+            ON o.scope_key = v.scope_key AND o.name = v.name AND o.loop = b.n AND o.position > v.position
     ) END
 """
 

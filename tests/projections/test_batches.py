@@ -1,5 +1,6 @@
 """Whatever the batches, the tables are the same; and they are what the engine's own fold says."""
 
+import os
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.projections.histories import History, created, digests, empty, of_wor
 from tests.simulation.test_replay_equals_live import simulate
 from tests.support.world import World
 
-SEEDS = range(24)
+SEEDS = range(int(os.environ.get("PROCESSION_PROJECTIONS", "24")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -78,12 +79,14 @@ async def same_jobs(pool: asyncpg.Pool, instance: Instance) -> None:
         row["key"]: row
         for row in await pool.fetch("SELECT * FROM jobs WHERE instance_key = $1 AND ended_at IS NULL", instance.key)
     }
-    assert set(jobs) == set(instance.jobs)
+    # A job that ended in an error which nobody caught has ended; resolving its incident opens it again.
+    live = {key: job for key, job in instance.jobs.items() if job.state != "ERROR_THROWN"}
+    assert set(jobs) == set(live)
     held = {incident.job_key for incident in instance.incidents.values()}
-    for key, job in instance.jobs.items():
+    for key, job in live.items():
         row = jobs[key]
         assert (row["retries"], row["job_type"]) == (job.retries, job.job_type)
-        offered = job.retries > 0 and key not in held and job.state != "ERROR_THROWN"
+        offered = job.retries > 0 and key not in held
         assert row["activatable"] == (offered and not instance.suspended and instance.quarantined is None)
 
 
