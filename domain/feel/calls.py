@@ -18,20 +18,20 @@ _ONLY_READ = frozenset(("sum", "count", "min", "max", "mean", "median", "product
 def call(compiler: Compiler, node: syntax.Call) -> Code:
     compiler.counted = True
     function = node.function
-    if isinstance(function, syntax.Name) and not node.bound and function.name in BUILTINS:
+    builtin = isinstance(function, syntax.Name) and function.name in BUILTINS
+    if isinstance(function, syntax.Name) and builtin and not node.bound:
         only_read = function.name in _ONLY_READ
         arguments = [
             read_partial(compiler, argument) if only_read else compiler.compile(argument) for argument in node.arguments
         ]
         compiler.nodes += 1
-        if node.names:
-            return _named_builtin(function.name, node.names, arguments)
-        return _builtin(function.name, arguments)
+        return _builtin(function.name, node.names, arguments)
     arguments = [compiler.compile(argument) for argument in node.arguments]
     if not isinstance(function, syntax.Name):
         return _call_value(compiler.compile(function), "", node.names, arguments)
     compiler.used.add(function.name)
-    return _call_value(_find(function.name), function.name, node.names, arguments)
+    otherwise = _builtin(function.name, node.names, arguments) if builtin else None
+    return _call_value(_find(function.name), function.name, node.names, arguments, otherwise)
 
 
 def _find(name: str) -> Code:
@@ -47,7 +47,9 @@ def _find(name: str) -> Code:
 # -- built-ins -----------------------------------------------------------------------------------------------------------
 
 
-def _builtin(name: str, arguments: list[Code]) -> Code:
+def _builtin(name: str, names: tuple[str, ...], arguments: list[Code]) -> Code:
+    if names:
+        return _named_builtin(name, names, arguments)
     count = len(arguments)
     signatures = [each for each in BUILTINS[name] if each.many or len(each.parameters) == count]
     if not signatures:
@@ -159,14 +161,17 @@ def _no_function(name: str, found_with: str) -> Code:
 # -- functions as values -------------------------------------------------------------------------------------------------
 
 
-def _call_value(function: Code, name: str, names: tuple[str, ...], arguments: list[Code]) -> Code:
+def _call_value(
+    function: Code, name: str, names: tuple[str, ...], arguments: list[Code], otherwise: Code | None = None
+) -> Code:
+    """Call what a variable holds. When that is no function, `otherwise` is the built-in of the same name."""
     count = len(arguments)
     missing = _no_function(name, f"parameters: {','.join(names)}" if names else f"{count} parameters")
 
     def invoke(scope: Any, run: Any) -> Any:
         called = function(scope, run)
         if called.__class__ is not FeelFunction:
-            return missing(scope, run)
+            return (otherwise or missing)(scope, run)
         values = [code(scope, run) for code in arguments]
         if not names:
             return invoke_function(called, values, run) if count == len(called.parameters) else missing(scope, run)
