@@ -1,6 +1,6 @@
 """The rules that are no single element's business: how nodes of a process have to fit together. One rule, one function.
 
-A rule gets the finished model and yields (node, reason). It says nothing of what is not supported yet: that is told already.
+A rule gets the finished model and yields (node or flow, reason). It says nothing of what is not supported yet: that is told already.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ from domain.bpmn.unsupported import Unsupported
 from domain.model import Flow, Node, ProcessModel, Value
 from domain.triggers import ErrorTrigger, MessageTrigger, SignalTrigger, TimerTrigger
 
-Found: TypeAlias = Iterator[tuple[Node, str]]
+Found: TypeAlias = Iterator[tuple[Node | Flow, str]]
 Rule: TypeAlias = Callable[[ProcessModel], Found]
 
 CHOOSING = ("EXCLUSIVE_GATEWAY", "INCLUSIVE_GATEWAY")
 """Gateways that choose by conditions."""
 
 
-def check(model: ProcessModel, problem: Callable[[Node, str], None]) -> None:
+def check(model: ProcessModel, problem: Callable[[Node | Flow, str], None]) -> None:
     """Call `problem` for everything that the rules find."""
     for rule in RULES:
         for node, reason in rule(model):
@@ -46,10 +46,12 @@ def process_has_a_start(model: ProcessModel) -> Found:
     starts = _starts(model.root)
     if not starts:
         yield model.root, "expected the process to have a start event, but it has none"
-    for node in [node for node in starts if _is_none(node)][1:]:
+    none = [node for node in starts if _is_none(node)]
+    if len(none) > 1:
+        found = f"'{shorten(none[0].id)}' and '{shorten(none[1].id)}'"
         yield (
-            node,
-            "expected at most one start event without an event definition in a process, but this is a further one",
+            model.root,
+            f"expected at most one start event without an event definition in a process, but found {found}",
         )
     for node in starts:
         if isinstance(node.trigger, ErrorTrigger):
@@ -64,9 +66,10 @@ def sub_process_has_one_start(model: ProcessModel) -> Found:
             yield scope, f"expected a sub-process to have exactly one start event, but found {len(starts)}"
         for node in starts:
             if not _is_none(node):
+                found = f"'{shorten(node.id)}' has one"
                 yield (
-                    node,
-                    "expected the start event of an embedded sub-process to have no event definition, but found one",
+                    scope,
+                    f"expected the start event of an embedded sub-process to have no event definition, but {found}",
                 )
 
 
@@ -107,7 +110,10 @@ def choices_are_decidable(model: ProcessModel) -> Found:
         if node.element.type in CHOOSING and len(node.outgoing) > 1:
             for flow in node.outgoing:
                 if flow.condition is None and flow is not node.default:
-                    yield node, f"expected flow '{shorten(flow.id)}' to have a condition or to be the default flow"
+                    yield (
+                        flow,
+                        f"expected a condition, or to be the default flow of '{shorten(node.id)}', but found neither",
+                    )
 
 
 def events_behind_gateways(model: ProcessModel) -> Found:
@@ -187,11 +193,17 @@ def _source(value: Value) -> str:
     return value if isinstance(value, str) else f"={value.source}"
 
 
+def _named(event: Node) -> Node:
+    """Return the event sub-process if the event is its start, else the event: it is what people see as one thing."""
+    scope = event.scope
+    return scope if scope is not None and scope.element.type == "EVENT_SUB_PROCESS" else event
+
+
 def errors_interrupt(model: ProcessModel) -> Found:
     """An error ends what it came from: events that catch one interrupt."""
     for node in model.nodes.values():
         if isinstance(node.trigger, ErrorTrigger) and not node.interrupting:
-            yield node, "expected an event that catches an error to be interrupting, but it is not"
+            yield _named(node), "expected an event that catches an error to be interrupting, but it is not"
 
 
 def interrupting_timers_fire_once(model: ProcessModel) -> Found:
@@ -205,7 +217,10 @@ def interrupting_timers_fire_once(model: ProcessModel) -> Found:
         elif kind == "BOUNDARY_EVENT" and node.interrupting:
             yield node, "expected an interrupting boundary event to have a date or duration, but found a cycle"
         elif node.scope is not None and node.scope.element.type == "EVENT_SUB_PROCESS" and node.interrupting:
-            yield node.scope, "expected an interrupting event sub-process to have a date or duration, but found a cycle"
+            yield (
+                _named(node),
+                "expected an interrupting event sub-process to have a date or duration, but found a cycle",
+            )
 
 
 # --- endless models ------------------------------------------------------------------------------------------------------

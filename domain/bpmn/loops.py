@@ -3,6 +3,7 @@
 from collections import deque
 
 from domain.elements.call_activity import CalledElement
+from domain.elements.script_task import Script
 from domain.model import Node, ProcessModel
 
 
@@ -62,14 +63,13 @@ def endless_recursion(model: ProcessModel) -> Node | None:
 
 
 def _passing(model: ProcessModel) -> dict[str, Node]:
-    """Return the nodes that do not wait; a scope waits if anything inside of it does."""
-    waiting: set[str] = set()
-    # Outer scopes were read before what is inside of them.
-    for node in reversed(list(model.nodes.values())):
-        if (node.element.waits or node.id in waiting) and node.scope is not None:
-            waiting.add(node.id)
-            waiting.add(node.scope.id)
-    return {node.id: node for node in model.nodes.values() if node.id not in waiting and node.scope is not None}
+    """Return the nodes that pass at once. Scopes count as waiting: what runs inside decides, and what it sets may end a loop."""
+    return {node.id: node for node in model.nodes.values() if not _waits(node)}
+
+
+def _waits(node: Node) -> bool:
+    # A script task with an expression passes; only the one that a worker does stands still.
+    return node.element.is_scope or (node.element.waits and not isinstance(node.config, Script))
 
 
 def _targets(node: Node, among: dict[str, Node]) -> list[Node]:

@@ -66,9 +66,11 @@ class _Process:
         """Tag and XML of each node but the root, by id."""
         self.flows: list[tuple[Xml, Node]] = []
         """Sequence flows, each with the scope in which it stands."""
+        self.flow_lines: dict[str, int] = {}
 
-    def problem(self, node: Node, reason: str) -> None:
-        self.document.problems.add(node.id, node.line, reason)
+    def problem(self, place: Node | Flow, reason: str) -> None:
+        line = place.line if isinstance(place, Node) else self.flow_lines[place.id]
+        self.document.problems.add(place.id, line, reason)
 
 
 def read_processes(content: bytes, name: str) -> list[ProcessModel]:
@@ -239,6 +241,7 @@ def _read_flows(process: _Process) -> dict[str, Flow]:
         flow_id = xml.get("id", "")
         if not process.document.claim(flow_id, xml):
             continue
+        process.flow_lines[flow_id] = line_of(xml)
         part = XmlPart(process.document, xml, flow_id)
         source = _end(process, part, "sourceRef", scope)
         target = _end(process, part, "targetRef", scope)

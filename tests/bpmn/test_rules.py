@@ -28,11 +28,11 @@ def _catch(node_id: str, definition: str) -> str:
 
 BROKEN = {
     "a process has a start event": (TASK, ["p"]),
-    "a process has one none start event": (START + _start("second"), ["second"]),
+    "a process has one none start event": (START + _start("second"), ["p"]),
     "a process does not start with an error": (START + _start("e", "<errorEventDefinition/>"), ["e"]),
     "a sub-process has a start event": (START + '<subProcess id="u"/>', ["u"]),
     "a sub-process starts with a none start event": (
-        START + f'<subProcess id="u">{_start("us", timer("PT1S"))}</subProcess>', ["us"],
+        START + f'<subProcess id="u">{_start("us", timer("PT1S"))}</subProcess>', ["u"],
     ),
     "an event sub-process has one start event": (
         START + _event_subprocess("v", _start("v1", timer("PT1S")) + _start("v2", timer("PT1S"))), ["v"],
@@ -47,7 +47,7 @@ BROKEN = {
     ),
     "a split has conditions or a default flow": (
         START + '<inclusiveGateway id="x"/><task id="t"/><task id="u"/>' + flow("f", "x", "t", condition("= true"))
-        + flow("g", "x", "u"), ["x"],
+        + flow("g", "x", "u"), ["g"],
     ),
     "an event-based gateway has two flows": (
         START + '<eventBasedGateway id="g"/>' + _catch("c", ON_MESSAGE) + flow("f", "g", "c"), ["g"],
@@ -69,7 +69,7 @@ BROKEN = {
         START + TASK + _boundary("b", "<errorEventDefinition/>") + _boundary("c", "<errorEventDefinition/>"), ["a"],
     ),
     "an event sub-process that catches an error interrupts": (
-        START + _event_subprocess("v", _start("vs", "<errorEventDefinition/>", 'isInterrupting="false"')), ["vs"],
+        START + _event_subprocess("v", _start("vs", "<errorEventDefinition/>", 'isInterrupting="false"')), ["v"],
     ),
     "an interrupting boundary event has no cycle": (
         START + TASK + _boundary("b", timer("R/PT1S", "timeCycle")), ["b"],
@@ -80,6 +80,10 @@ BROKEN = {
     "a loop waits somewhere": (
         START + '<parallelGateway id="x"/><task id="t"/>' + flow("f", "start", "t") + flow("g", "t", "x") + flow("h", "x", "t"),
         ["x"],
+    ),
+    "a loop of tasks without a job waits nowhere": (
+        START + '<scriptTask id="a"><extensionElements><zeebe:script expression="= 1" resultVariable="x"/></extensionElements>'
+        '</scriptTask><manualTask id="t"/>' + flow("f", "a", "t") + flow("g", "t", "a"), ["a"],
     ),
     "a process does not call itself at once": (
         START + '<callActivity id="c"><extensionElements><zeebe:calledElement processId="p"/></extensionElements></callActivity>'
@@ -123,7 +127,7 @@ GOOD = {
     "a single flow out of a gateway needs no condition": START + '<exclusiveGateway id="x"/><task id="t"/>' + flow("f", "x", "t"),
     "a loop with a job": START + TASK + '<exclusiveGateway id="x" default="g"/><task id="t"/>' + flow("e", "start", "a")
     + flow("f", "a", "x") + flow("g", "x", "a") + flow("h", "x", "t", condition("= done")),
-    "a loop with a sub-process that waits": START + f'<subProcess id="u">{_start("us")}{TASK}</subProcess><task id="t"/>'
+    "a loop with a sub-process": START + f'<subProcess id="u">{_start("us")}</subProcess><task id="t"/>'
     + flow("f", "u", "t") + flow("g", "t", "u"),
     "recursion that chooses first": START + '<exclusiveGateway id="x" default="g"/><task id="t"/><callActivity id="c">'
     '<extensionElements><zeebe:calledElement processId="p"/></extensionElements></callActivity>' + flow("f", "start", "x")
