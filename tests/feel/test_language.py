@@ -177,7 +177,10 @@ def test_a_function_remembers_where_it_was_made() -> None:
 
 
 def test_a_function_can_come_from_python() -> None:
-    add = python_function(["left", "right"], lambda left, right: left + right)
+    def sum_of(left: Any, right: Any) -> Any:
+        return left + right
+
+    add = python_function(["left", "right"], sum_of)
 
     assert value("add(1, 2)", add=add) == 3
     assert value("add(right: 1, left: 2)", add=add) == 3

@@ -1,7 +1,7 @@
 """What an expression may cost: hostile ones end quickly, in an error of the language."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ QUICKLY = 10.0
 
 
 @contextmanager
-def quickly() -> Iterator[None]:
+def quickly() -> Generator[None]:
     started = time.monotonic()
     yield
     assert time.monotonic() - started < QUICKLY

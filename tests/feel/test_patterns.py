@@ -79,16 +79,21 @@ def test_empty_matches_part_characters() -> None:
     assert pattern("x*", "").replace("ab", "-") == "-a-b-"
 
 
+def may_repeat(part: str) -> bool:
+    """Engines disagree about repeating what can be empty, so that is not compared."""
+    return re.fullmatch(part, "") is None
+
+
 PARTS = st.recursive(
     st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "c"]),
     lambda inner: st.one_of(
         st.tuples(inner, inner).map("".join),
         st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
-        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}"])).map(
+        st.tuples(inner.filter(may_repeat), st.sampled_from(["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}"])).map(
             lambda pair: f"({pair[0]}){pair[1]}"
         ),
     ),
-    max_leaves=5,
+    max_leaves=6,
 )
 
 
