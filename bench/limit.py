@@ -14,7 +14,7 @@ import asyncpg
 from bench.models import ONE_TASK
 from domain import commands as c
 from domain import events as e
-from domain.decide import decide, fold, initial
+from domain.decide import State, decide, fold, initial
 from domain.deployed import Deployed
 from domain.instance import Instance
 from domain.keys import make_key
@@ -24,11 +24,13 @@ from eventstore.codec import CODEC
 from eventstore.postgres import PostgresEventStore
 from eventstore.records import EventRecord
 from eventstore.store import Batch
+from projections.connections import Connection
 from projections.registry import Folded
 from projections.writer import ProjectionWriter
 
 EVENTS_PER_COMMIT = 2_000
 EVENTS_PER_PROJECTION = 2_000
+JOBS_PER_LEASE = 32
 
 _T = TypeVar("_T")
 
@@ -39,19 +41,17 @@ def one_task_records(instances: int) -> list[EventRecord]:
     deployed = initial(DEFINITIONS_STREAM)
     assert isinstance(deployed, Deployed)
     now = datetime.now(UTC)
-    context = Context(
-        now=now, partition=1, partitions=1, next_number=lambda: next(numbers), definitions=deployed
-    )
+    context = Context(now=now, partition=1, partitions=1, next_number=lambda: next(numbers), definitions=deployed)
     records: list[EventRecord] = []
 
-    def run(stream: str, state: Any, command: c.AnyCommand) -> None:
+    def record(stream: str, command_id: str, event: Any) -> None:
+        records.append(EventRecord(1, len(records) + 1, stream, now, command_id, "", event))
+
+    def run(stream: str, state: State, command: c.AnyCommand) -> None:
         answer = decide(state, command, context)
         assert not isinstance(answer, Rejected), answer.reason
         for fact in fold(state, answer):
-            record = EventRecord(
-                partition=1, position=len(records) + 1, stream=stream, time=now, command_id=command.id, by="", event=fact
-            )  # type: ignore[arg-type]  # facts are events of the register
-            records.append(record)
+            record(stream, command.id, fact)
 
     resources = (c.Resource(name="one-task.bpmn", content=ONE_TASK),)
     run(DEFINITIONS_STREAM, deployed, c.DeployResources(id="~deploy", issued_at=now, resources=resources))
@@ -64,12 +64,8 @@ def one_task_records(instances: int) -> list[EventRecord]:
         )
         run(stream, state, create)
         job = next(iter(state.jobs))
-        lease = e.JobsLeased(job_type="work", worker="bench", deadline=now, keys=(job,))
-        if number % 32 == 0:
-            run_lease = EventRecord(
-                partition=1, position=len(records) + 1, stream="jobs/work", time=now, command_id="~l", by="", event=lease
-            )
-            records.append(run_lease)
+        if number % JOBS_PER_LEASE == 0:
+            record("jobs/work", "~lease", e.JobsLeased(job_type="work", worker="bench", deadline=now, keys=(job,)))
         run(stream, state, c.CompleteJob(id=f"~complete-{number}", issued_at=now, key=job, variables={"done": True}))
     return records
 
@@ -103,7 +99,8 @@ async def storage_limit(dsn: str, instances: int) -> float:
         ]
         folded = [(chunk, writer.fold(chunk)) for chunk in chunks(records, EVENTS_PER_PROJECTION)]
         begin = time.perf_counter()
-        await asyncio.gather(_append(store, batches), _project(writer, folded))
+        async with pool.acquire() as connection:
+            await asyncio.gather(_append(store, batches), _project(writer, connection, folded))
         seconds = time.perf_counter() - begin
         await store.close()
     return instances / seconds
@@ -114,6 +111,8 @@ async def _append(store: PostgresEventStore, batches: Sequence[Batch]) -> None:
         await store.commit(batch)
 
 
-async def _project(writer: ProjectionWriter, folded: Sequence[tuple[Sequence[EventRecord], Folded]]) -> None:
+async def _project(
+    writer: ProjectionWriter, connection: Connection, folded: Sequence[tuple[Sequence[EventRecord], Folded]]
+) -> None:
     for chunk, rows in folded:
-        await writer.write(1, chunk, rows)
+        await writer.write(connection, 1, chunk, rows)

@@ -73,7 +73,16 @@ class ProjectionWriter:
 
     async def apply_in(self, connection: Connection, partition: int, records: Sequence[EventRecord]) -> int:
         """Do the same on a connection; if that is in a transaction, in a part of it."""
-        folded = self._folder.fold(records)
+        return await self.write(connection, partition, records, self.fold(records))
+
+    def fold(self, records: Sequence[EventRecord]) -> Folded:
+        """Return the final rows of a batch."""
+        return self._folder.fold(records)
+
+    async def write(
+        self, connection: Connection, partition: int, records: Sequence[EventRecord], folded: Folded
+    ) -> int:
+        """Write what a batch was folded to, with its checkpoints; return the new position."""
         for _ in range(REPAIRS_MAX):
             await self._ensure_months(connection, folded)
             try:

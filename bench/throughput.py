@@ -1,0 +1,133 @@
+"""One-task instances a second, as a share of what this machine's storage can do, measured in one run.
+
+    python -m bench.throughput [--instances 20000]
+
+The engine, its PostgreSQL (durable), the API and the load share the machine's cores. Prints a table and writes
+`bench/results/throughput.json`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from bench.limit import storage_limit
+from infra import migrate
+from infra.embedded_postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS_MAX = 60
+
+
+async def limit(folder: Path, instances: int) -> float:
+    """Measure the storage alone, on a durable PostgreSQL of its own with the engine's settings."""
+    server = await EmbeddedPostgres.start(folder)
+    try:
+        connection = await asyncpg.connect(server.dsn)
+        await migrate.up(connection)
+        await connection.close()
+        return await storage_limit(server.dsn, instances)
+    finally:
+        await server.stop()
+
+
+@contextlib.contextmanager
+def engine(folder: Path, *arguments: str) -> Iterator[int]:
+    """Run `procession up` as its own process; yield its port once commands are taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-c",
+        "from infra.cli import main; main()",
+        "up",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(folder),
+        *arguments,
+    ]
+    with (folder.parent / "engine.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+    try:
+        _until_ready(port, process)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def _until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the engine was not ready within {START_SECONDS_MAX} s (exit code {process.poll()})")
+
+
+def load(port: int, *arguments: str) -> dict[str, float]:
+    """Run the load in its own process and return what it measured."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load", "--port", str(port), *arguments],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=20_000)
+    instances = parser.parse_args().instances
+    with tempfile.TemporaryDirectory(prefix="procession-bench-") as temporary:
+        folder = Path(temporary)
+        storage = asyncio.run(limit(folder / "limit", instances))
+        with engine(folder / "engine") as port:
+            load(port, "--instances", "2000")
+            full = load(port, "--instances", str(instances))
+            rate = full["instances_per_second"] / 2
+            half = load(port, "--instances", str(instances // 4), "--rate", str(rate))
+    result = {"storage_limit": storage, "full": full, "half": half}
+    show(result)
+    path = ROOT / "bench" / "results" / "throughput.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table."""
+    table = Table("measure", "value", title="one-task instances: engine, PostgreSQL, API and load on one machine")
+    full, half = result["full"], result["half"]
+    share = full["instances_per_second"] / result["storage_limit"]
+    table.add_row("storage limit", f"{result['storage_limit']:,.0f} instances/s")
+    table.add_row("engine", f"{full['instances_per_second']:,.0f} instances/s")
+    table.add_row("share of the limit", f"{share:.2f}")
+    for name in ("create", "complete"):
+        row = " / ".join(f"{half[f'{name}_p{percent}_ms']:.1f}" for percent in (50, 95, 99))
+        table.add_row(f"{name} acknowledged at half load, p50 / p95 / p99", f"{row} ms")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
