@@ -80,20 +80,6 @@ class Walk:
         self.context = context
         self.moment = Moment(now=context.now)
         self._touched: set[int] = set()
-        self._reactions: dict[type[e.Event], Callable[[Any], Iterable[e.Event]]] = {
-            e.InstanceCreated: lambda fact: self.begin(fact.key),
-            e.FlowTaken: self._arrive,
-            e.ElementEntered: lambda fact: self.begin(fact.key),
-            e.ElementCompleted: self._left,
-            e.ElementTerminated: self._left,
-            e.JobCompleted: lambda fact: self._worked(fact.element_key, fact.variables),
-            e.UserTaskCompleted: lambda fact: self._worked(fact.element_key, fact.variables),
-            e.ChildReturned: self._child_returned,
-            e.TimerFired: lambda fact: self.triggered(fact.element_key, fact.target, {}),
-            e.MessageCorrelated: lambda fact: self.triggered(fact.element_key, fact.target, fact.variables),
-            e.SignalReceived: lambda fact: self.triggered(fact.element_key, fact.target, fact.variables),
-            e.ErrorThrown: lambda fact: self.triggered(fact.catcher, fact.target, fact.variables),
-        }
 
     def run(self, facts: Iterable[e.Event]) -> Facts:
         """Yield the facts and all that follows from them."""
@@ -107,12 +93,12 @@ class Walk:
             if self.state.local > LOCAL_MAX - KEYS_PER_REACTION_MAX:
                 block = make_key(self.context.partition, self.context.next_number())
                 yield e.KeyBlockTaken(key=self.state.key, block=block)
-            yield from self._noting(self._reactions[type(fact)](fact), queue)
+            yield from self._noting(_REACTIONS[type(fact)](self, fact), queue)
 
     def _noting(self, facts: Iterable[e.Event], queue: deque[e.Event]) -> Facts:
         for fact in facts:
             yield fact
-            if type(fact) in self._reactions:
+            if type(fact) in _REACTIONS:
                 queue.append(fact)
 
     def at(self, key: int) -> At | None:
@@ -188,7 +174,7 @@ class Walk:
 
     # --- leaving -------------------------------------------------------------------------------------------------
 
-    def _worked(self, key: int, variables: dict[str, Any]) -> Facts:
+    def work_done(self, key: int, variables: dict[str, Any]) -> Facts:
         at = self.at(key)
         if at is not None:
             yield from self.worked(at, variables)
@@ -198,7 +184,7 @@ class Walk:
         yield from self._bring(at, variables)
         yield from self.leave(at)
 
-    def _child_returned(self, fact: e.ChildReturned) -> Facts:
+    def child_returned(self, fact: e.ChildReturned) -> Facts:
         at = self.at(fact.element_key)
         if at is not None:
             variables = fact.variables if at.node.outputs else at.node.element.propagate(at, fact.variables)
@@ -274,20 +260,20 @@ class Walk:
         elif job.state != "ERROR_THROWN":  # that job has ended already, with the error
             yield e.JobCanceled(key=work)
 
-    def _left(self, fact: e.ElementCompleted | e.ElementTerminated) -> Facts:
-        """An element is gone: its scope may have nothing left in it."""
-        scope = self.state.elements.get(fact.scope)
+    def left(self, scope_key: int) -> Facts:
+        """An element of the scope is gone: the scope may have nothing left in it."""
+        scope = self.state.elements.get(scope_key)
         if scope is None:
             return
-        self._touched.add(fact.scope)
+        self._touched.add(scope_key)
         if scope.children or scope.tokens or scope.incidents:
             return
-        at = At(self, fact.scope, self.model.nodes[scope.element])
+        at = At(self, scope_key, self.model.nodes[scope.element])
         yield from loops.drained(at) if scope.index == 0 else at.node.element.drained(at)
 
     # --- flows and joins -------------------------------------------------------------------------------------------
 
-    def _arrive(self, fact: e.FlowTaken) -> Facts:
+    def arrive(self, fact: e.FlowTaken) -> Facts:
         scope = self.state.elements.get(fact.scope)
         if scope is None or not scope.tokens.get(fact.flow):
             return
@@ -421,3 +407,20 @@ class Walk:
     def throw(self, at: At, code: str, message: str, variables: dict[str, Any]) -> Facts:
         """Throw a BPMN error from an element instance."""
         return throw(self.state, self.model, at.key, code, message, variables)
+
+
+_REACTIONS: dict[type[e.Event], Callable[[Walk, Any], Facts]] = {
+    e.InstanceCreated: lambda walk, fact: walk.begin(fact.key),
+    e.FlowTaken: lambda walk, fact: walk.arrive(fact),
+    e.ElementEntered: lambda walk, fact: walk.begin(fact.key),
+    e.ElementCompleted: lambda walk, fact: walk.left(fact.scope),
+    e.ElementTerminated: lambda walk, fact: walk.left(fact.scope),
+    e.JobCompleted: lambda walk, fact: walk.work_done(fact.element_key, fact.variables),
+    e.UserTaskCompleted: lambda walk, fact: walk.work_done(fact.element_key, fact.variables),
+    e.ChildReturned: lambda walk, fact: walk.child_returned(fact),
+    e.TimerFired: lambda walk, fact: walk.triggered(fact.element_key, fact.target, {}),
+    e.MessageCorrelated: lambda walk, fact: walk.triggered(fact.element_key, fact.target, fact.variables),
+    e.SignalReceived: lambda walk, fact: walk.triggered(fact.element_key, fact.target, fact.variables),
+    e.ErrorThrown: lambda walk, fact: walk.triggered(fact.catcher, fact.target, fact.variables),
+}
+"""What follows from a fact. A fact that is not here has no consequences inside of its instance."""

@@ -31,6 +31,9 @@ def add(left: Any, right: Any, run: Run | None) -> Any:
     if kind is str and other is str:
         if len(left) + len(right) > TEXT_CHARACTERS_MAX:
             raise FeelEvaluationError(f"the expression makes a string of more than {TEXT_CHARACTERS_MAX} characters")
+        if run is not None:
+            run.charge_text(left)
+            run.charge_text(right)
         return left + right
     found = _temporal(_ADD.get((kind, other)), left, right)
     return _failed(run, add, left, right, "Can't add '{1}' to '{0}'") if found is None else found

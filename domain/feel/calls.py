@@ -95,6 +95,9 @@ def _plain_builtin(signature: Builtin, arguments: list[Code]) -> Code:
 
 
 def _guarded(name: str, invoke: Callable[..., Any], arguments: Sequence[Any], run: Run) -> Any:
+    for argument in arguments:
+        if argument.__class__ is str:
+            run.charge_text(argument)
     try:
         return invoke(run, *arguments)
     except Failed as failure:

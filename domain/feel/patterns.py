@@ -5,6 +5,7 @@ order of preference, but never the same state twice: a state is an instruction a
 with backreferences can need more, and they end at a limit.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from domain.feel.limits import PATTERN_INSTRUCTIONS_MAX, PATTERN_STEPS_MAX, TEXT_CHARACTERS_MAX, FeelEvaluationError
@@ -35,6 +36,13 @@ _Spans = tuple[int, ...]
 """Start and end of the whole match and of each group; -1 where a group took no part."""
 
 
+Charge = Callable[[int], None]
+
+
+def _free(steps: int) -> None:
+    """Ask nothing for the steps."""
+
+
 class Pattern:
     """A compiled regular expression."""
 
@@ -51,8 +59,8 @@ class Pattern:
         plain = not self._any_case and "x" not in flags and not any(char in _SPECIAL for char in pattern)
         self._literal = pattern if plain and pattern else None
 
-    def spans(self, text: str) -> list[_Spans]:
-        """Return all matches that do not overlap, in order. Raises FeelEvaluationError."""
+    def spans(self, text: str, charge: Charge = _free) -> list[_Spans]:
+        """Return all matches that do not overlap, in order. `charge` is told the steps. Raises FeelEvaluationError."""
         if self._literal is not None:
             return self._literal_spans(text, self._literal)
         found: list[_Spans] = []
@@ -61,25 +69,28 @@ class Pattern:
         while (spans := machine.search(start)) is not None:
             found.append(spans)
             start = spans[1] if spans[1] > spans[0] else spans[1] + 1
+        charge(machine.steps)
         return found
 
-    def search(self, text: str) -> tuple[int, int] | None:
+    def search(self, text: str, charge: Charge = _free) -> tuple[int, int] | None:
         """Return start and end of the first match, or None."""
         if self._literal is not None:
             at = text.find(self._literal)
             return (at, at + len(self._literal)) if at >= 0 else None
-        spans = _Machine(self, text).search(0)
+        machine = _Machine(self, text)
+        spans = machine.search(0)
+        charge(machine.steps)
         return (spans[0], spans[1]) if spans else None
 
-    def find_all(self, text: str) -> list[str]:
+    def find_all(self, text: str, charge: Charge = _free) -> list[str]:
         """Return the texts that match."""
-        return [text[spans[0] : spans[1]] for spans in self.spans(text)]
+        return [text[spans[0] : spans[1]] for spans in self.spans(text, charge)]
 
-    def split(self, text: str) -> list[str]:
+    def split(self, text: str, charge: Charge = _free) -> list[str]:
         """Return what lies between the matches."""
         parts: list[str] = []
         behind = 0
-        for spans in self.spans(text):
+        for spans in self.spans(text, charge):
             if spans[1] == 0:
                 # An empty match at the very start parts nothing.
                 continue
@@ -88,12 +99,12 @@ class Pattern:
         parts.append(text[behind:])
         return parts
 
-    def replace(self, text: str, replacement: str) -> str:
+    def replace(self, text: str, replacement: str, charge: Charge = _free) -> str:
         """Replace each match; `$1` stands for a group, `$0` for the match."""
         pieces = _replacement(replacement, self.groups)
         made: list[str] = []
         behind = size = 0
-        for spans in self.spans(text):
+        for spans in self.spans(text, charge):
             made.append(text[behind : spans[0]])
             for piece in pieces:
                 if isinstance(piece, str):
@@ -260,6 +271,8 @@ class _Machine:
     def run(self, program: list[_Instruction], start: int) -> list[int] | None:
         """Try to match at one place. Returns the slots, of which slot 1 is the end of the match."""
         pattern, text, length = self.pattern, self.text, len(self.text)
+        at: int
+        pc: int
         failed = self.failed.setdefault(id(program), set()) if pattern.remembers else None
         size = len(program)
         stack: list[tuple[int, int, list[int]]] = [(0, start, [-1] * pattern.slots)]
@@ -311,7 +324,8 @@ class _Machine:
         if operation == _LOOK:
             found = self.run(one, at)  # type: ignore[arg-type]  # a _LOOK has a program
             return (at, slots) if (found is None) is bool(other) else None
-        start, end = slots[2 * one], slots[2 * one + 1]  # type: ignore[operator]  # a _SAME has the number of a group
+        assert isinstance(one, int)
+        start, end = slots[2 * one], slots[2 * one + 1]
         wanted = self.text[start:end] if start >= 0 and end >= 0 else ""
         reached = at + len(wanted)
         return (reached, slots) if self.pattern.same(self.text[at:reached], wanted) else None

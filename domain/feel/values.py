@@ -30,6 +30,7 @@ from domain.feel.temporal import (
 
 NUMBER_TYPES: frozenset[type] = frozenset((int, Decimal))
 WARNINGS_KEPT_MAX = 100
+CHARACTERS_PER_STEP = 256
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -64,6 +65,11 @@ class Run:
         self.steps -= steps
         if self.steps < 0:
             raise FeelEvaluationError(f"the expression needs more than {STEPS_MAX} steps")
+
+    def charge_text(self, text: str) -> None:
+        """Take what it costs to copy or search a string; short ones are free."""
+        if len(text) > CHARACTERS_PER_STEP:
+            self.charge(len(text) // CHARACTERS_PER_STEP)
 
     def warn(self, kind: str, message: Callable[[], str]) -> None:
         """Keep a reason for null. The message is only made when somebody listens."""

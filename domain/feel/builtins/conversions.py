@@ -34,7 +34,15 @@ _NUMBER_CHARACTERS = frozenset("0123456789+-.eE")
 
 
 def _string(run: Run, value: Any) -> str | None:
-    return None if value is None else check_text(text_of(value))
+    if value is None:
+        return None
+    return _charged(run, text_of(value))
+
+
+def _charged(run: Run, text: str) -> str:
+    """A text that was written value by value."""
+    run.charge(len(text) // 8)
+    return check_text(text)
 
 
 def _number(run: Run, text: str) -> Number:
@@ -156,6 +164,7 @@ def _from_json(run: Run, text: str) -> Any:
         value = _DECODER.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise Failed(f"Failed to parse JSON from '{text}'") from None
+    run.charge(len(text) // 8)
     return _checked(value, 0)
 
 
@@ -171,7 +180,7 @@ def _checked(value: Any, level: int) -> Any:
 
 
 def _to_json(run: Run, value: Any) -> str:
-    return check_text(_ENCODER.encode(to_json(value)).decode())
+    return _charged(run, _ENCODER.encode(to_json(value)).decode())
 
 
 ENTRIES = (

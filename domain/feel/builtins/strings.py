@@ -107,29 +107,29 @@ def _string_join_around(run: Run, items: list[Any], delimiter: str | None, prefi
 
 
 def _matches(run: Run, text: str, expression: str) -> bool:
-    return pattern(expression, "").search(text) is not None
+    return pattern(expression, "").search(text, run.charge) is not None
 
 
 def _matches_flags(run: Run, text: str, expression: str, flags: str | None) -> bool:
-    return pattern(expression, flags or "").search(text) is not None
+    return pattern(expression, flags or "").search(text, run.charge) is not None
 
 
 def _replace(run: Run, text: str, expression: str, replacement: str) -> str:
-    return pattern(expression, "").replace(text, replacement)
+    return pattern(expression, "").replace(text, replacement, run.charge)
 
 
 def _replace_flags(run: Run, text: str, expression: str, replacement: str, flags: str | None) -> str:
-    return pattern(expression, flags or "").replace(text, replacement)
+    return pattern(expression, flags or "").replace(text, replacement, run.charge)
 
 
 def _split(run: Run, text: str, delimiter: str) -> list[str]:
-    parts = pattern(delimiter, "").split(text)
+    parts = pattern(delimiter, "").split(text, run.charge)
     run.charge(len(parts))
     return parts
 
 
 def _extract(run: Run, text: str, expression: str) -> list[str]:
-    parts = pattern(expression, "").find_all(text)
+    parts = pattern(expression, "").find_all(text, run.charge)
     run.charge(len(parts))
     return parts
 
