@@ -178,9 +178,13 @@ class Slow(MemoryEventStore):
         super().__init__()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.waiting = 0
 
     async def commit(self, batch: Batch) -> None:
-        await self.gate.wait()
+        self.waiting += 1
+        async with asyncio.timeout(10):
+            await self.gate.wait()
+        self.waiting -= 1
         await super().commit(batch)
 
 
@@ -190,7 +194,7 @@ async def test_an_id_that_is_being_committed_does_not_act_again() -> None:
         await run.deploy("o start -> pack -> O end")
         store.gate.clear()
         first = asyncio.ensure_future(run.create(command_id="mine"))
-        await run.until(lambda: run.processors[1]._committing is not None)
+        await run.until(lambda: store.waiting == 1)
         second = asyncio.ensure_future(run.create(command_id="mine"))
         await run.until(lambda: run.processors[1]._unit is not None and len(run.processors[1]._unit.works) == 1)
         store.gate.set()
