@@ -11,7 +11,7 @@ import msgspec
 
 from domain import commands as c
 from domain import events as e
-from domain.bpmn.read import InvalidModel, read_processes
+from domain.bpmn.read import InvalidModel, load_process, read_processes
 from domain.feel import Expression, Moment, to_json
 from domain.keys import make_key
 from domain.model import ProcessModel, Value
@@ -60,11 +60,9 @@ class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
         model = models.get(key)
         process = self.processes.get(key)
         if model is None and process is not None:
-            for each in read_processes(process.content, process.resource_name):
-                if each.process_id == process.process_id:
-                    model = models[key] = each
-                    model.key = key
-                    model.version = process.version
+            model = models[key] = load_process(process.content, process.process_id)
+            model.key = key
+            model.version = process.version
         return model
 
     def usable(self, key: int) -> bool:

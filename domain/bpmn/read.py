@@ -86,9 +86,23 @@ def read_processes(content: bytes, name: str) -> list[ProcessModel]:
     processes = _executable(root)
     _refuse_excess(processes)
     document = Document(root)
-    models = [_read_process(document, xml) for xml in processes]
+    found = [_read_process(document, xml) for xml in processes if document.claim(xml.get("id", ""), xml)]
+    for model, process in found:
+        _check(model, process)
     document.problems.refuse()
-    return [model for model in models if model is not None]
+    return [model for model, _ in found]
+
+
+def load_process(content: bytes, process_id: str) -> ProcessModel:
+    """Return a process of a resource that was accepted once. It is not checked again: a rule that came later must not stop
+    the instances that run in it.
+    """
+    root = parse(content)
+    document = Document(root)
+    for xml in _executable(root):
+        if xml.get("id", "") == process_id:
+            return _read_process(document, xml)[0]
+    raise AssertionError(f"process '{process_id}' was deployed with this resource, but is not in it")
 
 
 def _executable(root: Xml) -> list[Xml]:
@@ -118,10 +132,8 @@ def _refuse_excess(processes: list[Xml]) -> None:
         )
 
 
-def _read_process(document: Document, xml: Xml) -> ProcessModel | None:
+def _read_process(document: Document, xml: Xml) -> "tuple[ProcessModel, _Process]":
     process_id = xml.get("id", "")
-    if not document.claim(process_id, xml):
-        return None
     root = Node(process_id, PROCESS, None, name=xml.get("name", ""), line=line_of(xml))
     process = _Process(document, root)
     part = XmlPart(document, xml, process_id)
@@ -130,15 +142,18 @@ def _read_process(document: Document, xml: Xml) -> ProcessModel | None:
     flows = _read_flows(process)
     for node in process.nodes.values():
         _link(process, node)
-    for node in process.nodes.values():
-        # Once all are linked: an element may look at its neighbours.
-        node.element.check(node, partial(process.problem, node))
     version_tag = part.extension("versionTag")
     model = ProcessModel(
         root, process.nodes, flows, version_tag.get("value") or None if version_tag is not None else None
     )
+    return model, process
+
+
+def _check(model: ProcessModel, process: "_Process") -> None:
+    for node in process.nodes.values():
+        # Once all are linked: an element may look at its neighbours.
+        node.element.check(node, partial(process.problem, node))
     check(model, process.problem)
-    return model
 
 
 # --- nodes ---------------------------------------------------------------------------------------------------------------

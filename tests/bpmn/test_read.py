@@ -2,11 +2,12 @@
 
 import pytest
 
-from domain.bpmn.read import InvalidModel, outline, read_processes
+from domain.bpmn.read import InvalidModel, load_process, outline, read_processes
 from domain.feel import Expression
 from domain.model import Flow
 from domain.triggers import ErrorTrigger, MessageTrigger, SignalTrigger, TimerTrigger
 from tests.bpmn.models import JOB, MESSAGE, NAMESPACES, START, condition, document, flow, read, reasons, refused, timer
+from tests.support.bpmn import bpmn
 
 
 def _expression(value: object) -> str:
@@ -173,3 +174,11 @@ def test_the_outline_has_types_and_names_of_all_elements() -> None:
             "w": ("INTERMEDIATE_CATCH_EVENT", ""),
         }
     }
+
+
+def test_a_model_that_was_accepted_once_is_loaded_without_being_checked_again() -> None:
+    refused_today = bpmn("o start -> x choice -> one -> O end; choice -> two -> end")
+    with pytest.raises(InvalidModel):
+        read_processes(refused_today, "p.bpmn")
+
+    assert set(load_process(refused_today, "p").nodes) >= {"start", "choice", "one", "two", "end"}
