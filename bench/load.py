@@ -29,20 +29,22 @@ class Load:
     async def run(self) -> dict[str, float]:
         """Send everything and wait until all jobs are complete."""
         await self._deploy()
+        only_create = self.arguments.workers == 0
         workers = [asyncio.create_task(self._work()) for _ in range(self.arguments.workers)]
         begin = time.perf_counter()
         await asyncio.gather(*(self._create(begin) for _ in range(self.arguments.creators)))
-        await self.done.wait()
+        if not only_create:
+            await self.done.wait()
         seconds = time.perf_counter() - begin
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         return {
-            "instances": self.completed,
+            "instances": self.arguments.instances,
             "seconds": seconds,
-            "instances_per_second": self.completed / seconds,
+            "instances_per_second": self.arguments.instances / seconds,
             **_quantiles("create", self.create_seconds),
-            **_quantiles("complete", self.complete_seconds),
+            **(_quantiles("complete", self.complete_seconds) if self.complete_seconds else {}),
         }
 
     async def _deploy(self) -> None:
@@ -115,7 +117,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--instances", type=int, default=10_000)
     parser.add_argument("--creators", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=4, help="0: instances stay open")
     parser.add_argument("--rate", type=float, default=0)
     print(json.dumps(asyncio.run(Load(parser.parse_args()).run())))
 

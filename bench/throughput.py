@@ -45,41 +45,43 @@ async def limit(folder: Path, instances: int) -> float:
         await server.stop()
 
 
-@contextlib.contextmanager
-def engine(folder: Path, *arguments: str) -> Iterator[int]:
-    """Run `procession up` as its own process; yield its port once commands are taken."""
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-c",
-        "from infra.cli import main; main()",
-        "up",
-        "--port",
-        str(port),
-        "--data-dir",
-        str(folder),
-        *arguments,
-    ]
-    with (folder.parent / "engine.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
-    try:
-        _until_ready(port, process)
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+    return port
 
 
-def _until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+def start(folder: Path, port: int, *arguments: str) -> subprocess.Popen[bytes]:
+    """Run `procession up` as its own process."""
+    command = [sys.executable, "-c", "from infra.cli import main; main()", "up", "--port", str(port)]
+    with (folder.parent / "engine.log").open("a") as log:
+        return subprocess.Popen([*command, "--data-dir", str(folder), *arguments], cwd=ROOT, stderr=log, stdout=log)
+
+
+def until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when the engine takes commands."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
             return
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise RuntimeError(f"the engine was not ready within {START_SECONDS_MAX} s (exit code {process.poll()})")
+
+
+@contextlib.contextmanager
+def engine(folder: Path, *arguments: str) -> Iterator[int]:
+    """Run the engine while the block runs; yield its port once commands are taken."""
+    port = free_port()
+    process = start(folder, port, *arguments)
+    try:
+        until_ready(port, process)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
 
 
 def load(port: int, *arguments: str) -> dict[str, float]:
@@ -105,7 +107,7 @@ def main() -> None:
         storage = asyncio.run(limit(folder / "limit", instances))
         with engine(folder / "engine") as port:
             load(port, "--instances", "2000")
-            full = load(port, "--instances", str(instances))
+            full = load(port, "--instances", str(instances), "--creators", "96", "--workers", "16")
             rate = full["instances_per_second"] / 2
             half = load(port, "--instances", str(instances // 4), "--rate", str(rate))
     result = {"storage_limit": storage, "full": full, "half": half}
