@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.feel import syntax
 from domain.feel.compiler import Code, Compiler, literal_of, read
+from domain.feel.limits import NODES_PER_STEP
 from domain.feel.numbers import is_whole
 from domain.feel.scopes import Scope
 from domain.feel.temporal import (
@@ -158,7 +159,7 @@ def filter_list(compiler: Compiler, node: syntax.Filter) -> Code:
     compiler.counted = True
     before = compiler.nodes
     (condition,), used = compiler.scoped([node.condition], (ITEM,))
-    weight = (compiler.nodes - before) // 8 + 1
+    weight = (compiler.nodes - before) // NODES_PER_STEP + 1
     names = tuple(used - {ITEM})
 
     def select(scope: Any, run: Any) -> Any:

@@ -23,6 +23,9 @@ from domain.feel.temporal import (
 )
 from domain.feel.values import NUMBER_TYPES, Run, exact, shown
 
+CALENDAR_STEPS = 4
+"""Steps that reckoning with dates costs."""
+
 
 def add(left: Any, right: Any, run: Run | None) -> Any:
     kind, other = left.__class__, right.__class__
@@ -35,7 +38,7 @@ def add(left: Any, right: Any, run: Run | None) -> Any:
             run.charge_text(left)
             run.charge_text(right)
         return left + right
-    found = _temporal(_ADD.get((kind, other)), left, right)
+    found = _temporal(_ADD.get((kind, other)), left, right, run)
     return _failed(run, add, left, right, "Can't add '{1}' to '{0}'") if found is None else found
 
 
@@ -43,7 +46,7 @@ def subtract(left: Any, right: Any, run: Run | None) -> Any:
     kind, other = left.__class__, right.__class__
     if kind in NUMBER_TYPES and other in NUMBER_TYPES:
         return _numeric(numbers.subtract, left, right)
-    found = _temporal(_SUBTRACT.get((kind, other)), left, right)
+    found = _temporal(_SUBTRACT.get((kind, other)), left, right, run)
     return _failed(run, subtract, left, right, "Can't subtract '{1}' from '{0}'") if found is None else found
 
 
@@ -53,9 +56,9 @@ def multiply(left: Any, right: Any, run: Run | None) -> Any:
         return _numeric(numbers.multiply, left, right)
     found = None
     if other in NUMBER_TYPES:
-        found = _temporal(_scale, left, right)
+        found = _temporal(_scale, left, right, run)
     elif kind in NUMBER_TYPES:
-        found = _temporal(_scale, right, left)
+        found = _temporal(_scale, right, left, run)
     return _failed(run, multiply, left, right, "Can't multiply '{0}' by '{1}'") if found is None else found
 
 
@@ -64,7 +67,7 @@ def divide(left: Any, right: Any, run: Run | None) -> Any:
     if kind in NUMBER_TYPES and other in NUMBER_TYPES:
         found = _numeric(numbers.divide, left, right)
     elif other in NUMBER_TYPES:
-        found = _temporal(_part, left, right)
+        found = _temporal(_part, left, right, run)
     elif kind is other and kind is YearMonthDuration:
         found = _numeric(numbers.divide, left.months, right.months)
     elif kind is other and kind is DayTimeDuration:
@@ -76,6 +79,8 @@ def divide(left: Any, right: Any, run: Run | None) -> Any:
 
 def power(left: Any, right: Any, run: Run | None) -> Any:
     if left.__class__ in NUMBER_TYPES and right.__class__ in NUMBER_TYPES:
+        if run is not None:
+            run.charge(numbers.SERIES_STEPS)
         return _numeric(numbers.power, left, right)
     return _failed(run, power, left, right, "Can't raise '{0}' to the power of '{1}'")
 
@@ -111,9 +116,11 @@ def _numeric(function: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
         return None
 
 
-def _temporal(function: Callable[[Any, Any], Any] | None, left: Any, right: Any) -> Any:
+def _temporal(function: Callable[[Any, Any], Any] | None, left: Any, right: Any, run: Run | None) -> Any:
     if function is None:
         return None
+    if run is not None:
+        run.charge(CALENDAR_STEPS)
     try:
         return function(left, right)
     except ArithmeticError:

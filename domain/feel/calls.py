@@ -95,6 +95,7 @@ def _plain_builtin(signature: Builtin, arguments: list[Code]) -> Code:
 
 
 def _guarded(name: str, invoke: Callable[..., Any], arguments: Sequence[Any], run: Run) -> Any:
+    run.charge(1)
     for argument in arguments:
         if argument.__class__ is str:
             run.charge_text(argument)

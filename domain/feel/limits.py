@@ -7,8 +7,11 @@ NESTING_LEVELS_MAX = 80
 """Parser and compiled closures use a handful of Python frames a level; this stays far below Python's own limit."""
 
 STEPS_MAX = 2_500_000
-"""Units of work in one evaluation: one for each turn of a loop, for each item a built-in touches, and for each eight
-nodes in the body of a loop. About two seconds in the worst case."""
+"""Units of work in one evaluation: one for each turn of a loop and each NODES_PER_STEP nodes in its body, for each call and
+each item that a built-in touches, more for what takes longer. A step is about a microsecond."""
+
+NODES_PER_STEP = 4
+"""Parts of an expression that are evaluated in about a microsecond."""
 
 ITERATIONS_MAX = 2_000_000
 """Items of one range in `for`, `some` and `every`."""

@@ -7,7 +7,7 @@ from typing import Any
 from domain.feel import syntax
 from domain.feel.access import expected_list
 from domain.feel.compiler import Code, Compiler
-from domain.feel.limits import ITERATIONS_MAX, FeelEvaluationError
+from domain.feel.limits import ITERATIONS_MAX, NODES_PER_STEP, FeelEvaluationError
 from domain.feel.numbers import is_whole
 from domain.feel.scopes import Scope
 from domain.feel.temporal import Date, date_of, days_of
@@ -84,7 +84,7 @@ def _turns(
     kept, functions, before = compiler.partial_kept, compiler.makes_functions, compiler.nodes
     compiler.partial_kept = compiler.makes_functions = False
     (code,), used = compiler.scoped([body], [*bound, "partial"])
-    weight = (compiler.nodes - before) // 8 + 1
+    weight = (compiler.nodes - before) // NODES_PER_STEP + 1
     state = (compiler.partial_kept or compiler.makes_functions, "partial" in used)
     fresh = compiler.makes_functions
     compiler.partial_kept = kept

@@ -62,7 +62,9 @@ class Pattern:
     def spans(self, text: str, charge: Charge = _free) -> list[_Spans]:
         """Return all matches that do not overlap, in order. `charge` is told the steps. Raises FeelEvaluationError."""
         if self._literal is not None:
-            return self._literal_spans(text, self._literal)
+            places = self._literal_spans(text, self._literal)
+            charge(len(places))
+            return places
         found: list[_Spans] = []
         machine = _Machine(self, text)
         start = 0

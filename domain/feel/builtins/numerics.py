@@ -15,7 +15,7 @@ from typing import Any
 
 from domain.feel import numbers
 from domain.feel.builtins.table import Call, Failed, entry
-from domain.feel.numbers import CONTEXT, Number
+from domain.feel.numbers import CONTEXT, SERIES_STEPS, Number
 from domain.feel.temporal import DayTimeDuration, YearMonthDuration
 from domain.feel.values import Run
 
@@ -80,16 +80,19 @@ def _modulo(run: Run, dividend: Number, divisor: Number) -> Number:
 
 
 def _sqrt(run: Run, value: Number) -> Number:
+    run.charge(SERIES_STEPS)
     return numbers.whole(CONTEXT.sqrt(Decimal(value)))
 
 
 def _log(run: Run, value: Number) -> Number:
     if value <= 0:
         raise Failed(f"there is no logarithm of '{value}'")
+    run.charge(SERIES_STEPS)
     return numbers.whole(CONTEXT.ln(Decimal(value)))
 
 
 def _exp(run: Run, value: Number) -> Number:
+    run.charge(SERIES_STEPS)
     return numbers.whole(CONTEXT.exp(Decimal(value)))
 
 

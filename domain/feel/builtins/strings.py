@@ -7,8 +7,11 @@ from domain.feel.builtins.numerics import chance
 from domain.feel.builtins.table import Failed, entry
 from domain.feel.limits import TEXT_CHARACTERS_MAX, FeelEvaluationError
 from domain.feel.numbers import Number
-from domain.feel.patterns import pattern
+from domain.feel.patterns import Pattern, pattern
 from domain.feel.values import Run, check_text
+
+COMPILE_STEPS = 10
+"""Steps that a regular expression costs before it is tried: it may have to be compiled."""
 
 
 def _substring(run: Run, text: str, start: Number) -> str:
@@ -106,32 +109,25 @@ def _string_join_around(run: Run, items: list[Any], delimiter: str | None, prefi
 # -- regular expressions -------------------------------------------------------------------------------------------------
 
 
-def _matches(run: Run, text: str, expression: str) -> bool:
-    return pattern(expression, "").search(text, run.charge) is not None
+def _compiled(run: Run, expression: str, flags: str | None = None) -> Pattern:
+    run.charge(COMPILE_STEPS)
+    return pattern(expression, flags or "")
 
 
-def _matches_flags(run: Run, text: str, expression: str, flags: str | None) -> bool:
-    return pattern(expression, flags or "").search(text, run.charge) is not None
+def _matches(run: Run, text: str, expression: str, flags: str | None = None) -> bool:
+    return _compiled(run, expression, flags).search(text, run.charge) is not None
 
 
-def _replace(run: Run, text: str, expression: str, replacement: str) -> str:
-    return pattern(expression, "").replace(text, replacement, run.charge)
-
-
-def _replace_flags(run: Run, text: str, expression: str, replacement: str, flags: str | None) -> str:
-    return pattern(expression, flags or "").replace(text, replacement, run.charge)
+def _replace(run: Run, text: str, expression: str, replacement: str, flags: str | None = None) -> str:
+    return _compiled(run, expression, flags).replace(text, replacement, run.charge)
 
 
 def _split(run: Run, text: str, delimiter: str) -> list[str]:
-    parts = pattern(delimiter, "").split(text, run.charge)
-    run.charge(len(parts))
-    return parts
+    return _compiled(run, delimiter).split(text, run.charge)
 
 
 def _extract(run: Run, text: str, expression: str) -> list[str]:
-    parts = pattern(expression, "").find_all(text, run.charge)
-    run.charge(len(parts))
-    return parts
+    return _compiled(run, expression).find_all(text, run.charge)
 
 
 ENTRIES = (
@@ -153,9 +149,9 @@ ENTRIES = (
     entry("string join", "list: list, delimiter: string?", _string_join_by),
     entry("string join", "list: list, delimiter: string?, prefix: string, suffix: string", _string_join_around),
     entry("matches", "input: string, pattern: string", _matches),
-    entry("matches", "input: string, pattern: string, flags: string?", _matches_flags),
+    entry("matches", "input: string, pattern: string, flags: string?", _matches),
     entry("replace", "input: string, pattern: string, replacement: string", _replace),
-    entry("replace", "input: string, pattern: string, replacement: string, flags: string?", _replace_flags),
+    entry("replace", "input: string, pattern: string, replacement: string, flags: string?", _replace),
     entry("split", "string: string, delimiter: string", _split),
     entry("extract", "string: string, pattern: string", _extract),
 )
