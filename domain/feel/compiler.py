@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.feel import arithmetic, numbers, syntax
+from domain.feel.limits import NODES_PER_STEP
 from domain.feel.scopes import INPUT, Scope
 from domain.feel.types import FeelType, conforms, resolve
 from domain.feel.values import (
@@ -421,6 +422,7 @@ def _range(compiler: Compiler, node: syntax.RangeLiteral) -> Code:
 
 
 def _context(compiler: Compiler, node: syntax.ContextLiteral) -> Code:
+    compiler.nodes += NODES_PER_STEP  # making a dict costs more than reading one
     names = [name for name, _ in node.entries]
     outer = compiler.used
     used: set[str] = set()

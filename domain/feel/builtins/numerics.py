@@ -23,6 +23,9 @@ SCALE_MIN = -6111
 SCALE_MAX = 6176
 """The scales that the standard allows."""
 
+CHANCE_STEPS = 6
+"""Steps that a hash costs."""
+
 _ROUNDINGS = {
     "UP": ROUND_UP,
     "DOWN": ROUND_DOWN,
@@ -107,6 +110,7 @@ def _even(run: Run, value: Number) -> bool:
 def chance(run: Run) -> bytes:
     """32 bytes that differ with every call and every seed, and are the same whenever the evaluation is repeated."""
     run.chances += 1
+    run.charge(CHANCE_STEPS)
     return hashlib.sha256(f"{run.moment.seed}|{run.moment.now.isoformat()}|{run.chances}".encode()).digest()
 
 
