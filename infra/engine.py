@@ -17,6 +17,7 @@ import asyncpg
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 
 from domain.keys import FIRST_PARTITION
+from eventstore.codec import UnknownEvent
 from eventstore.postgres import Pool, PostgresEventStore
 from infra import migrate
 from infra.clock import ClockNotControlled, ControlledClock, SystemClock
@@ -240,22 +241,29 @@ class Engine:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled() or task.exception() is None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
             return
-        log.critical("%s ended: %s", task.get_name(), task.exception(), exc_info=task.exception())
-        self.lost.set()
+        log.critical("%s ended: %s", task.get_name(), error, exc_info=error)
+        # A partition with an event that this version cannot read stands still; the others go on.
+        if not isinstance(error, UnknownEvent):
+            self.lost.set()
 
     async def _until_ready(self) -> None:
+        """Return when every partition is owned, or has said why not."""
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
-                while not self.ready and not self.lost.is_set():  # noqa: ASYNC110 - many partitions, no single event
+                while not all(  # noqa: ASYNC110 - many partitions, no single event
+                    processor.ready or self._tasks[f"processor {partition}"].done()
+                    for partition, processor in self.processors.items()
+                ):
                     await asyncio.sleep(IDLE_LOOK_SECONDS)
         except TimeoutError:
             raise EngineCannotStart(
                 f"the partitions could not be taken within {READY_SECONDS_MAX:g} s; see the log"
             ) from None
         if self.lost.is_set():
-            raise EngineCannotStart("a partition cannot be processed; the log says why")
+            raise EngineCannotStart("a partition was taken by another engine; the log says which")
 
     async def _end(self) -> None:
         """Finish what was begun, in bounded time: first the batches, then what the tables show."""

@@ -492,6 +492,7 @@ class Decider:
             )
             self.offers.lease(command.job_type, taken, deadline, unit.last)
             self._remember(unit, command.id, jobs_stream(command.job_type), {"jobs": jobs})
+        self.offers.taken()
         unit.reply(work, self.partition, unit.last, {"jobs": jobs})
 
     def _activated(

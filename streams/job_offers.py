@@ -95,6 +95,7 @@ class JobOffers:
         self._windows: dict[str, _Window] = {}
         self._leased: dict[int, tuple[datetime, int]] = {}
         self._returning: list[tuple[datetime, int, str, Candidate]] = []
+        self._taken: set[int] = set()
 
     def reset(self, position: int) -> None:
         """Forget everything: what was made up to `position` is in the table, or will be."""
@@ -102,6 +103,7 @@ class JobOffers:
         self._windows.clear()
         self._leased.clear()
         self._returning.clear()
+        self._taken.clear()
 
     def _window(self, job_type: str) -> _Window:
         window = self._windows.get(job_type)
@@ -199,7 +201,7 @@ class JobOffers:
                 window.stale = True
 
     async def take(self, job_type: str, wanted: int, now: datetime) -> list[Candidate]:
-        """Take up to `wanted` jobs out of the window. Those that are leased are passed over."""
+        """Take up to `wanted` jobs out of the window, each once until `taken`. Those that are leased are passed over."""
         self._return(now)
         window = self._window(job_type)
         if len(window.ready) < wanted and self._must_look(window, now):
@@ -207,9 +209,17 @@ class JobOffers:
         taken: list[Candidate] = []
         while window.ready and len(taken) < wanted:
             candidate = window.pop()
-            if self.deadline(candidate[1], now) is None:
+            if self._free(candidate[1], now):
                 taken.append(candidate)
+        self._taken.update(key for _, key, _ in taken)
         return taken
+
+    def taken(self) -> None:
+        """The activation is over: what was taken is leased, or may be offered again."""
+        self._taken.clear()
+
+    def _free(self, key: int, now: datetime) -> bool:
+        return key not in self._taken and self.deadline(key, now) is None
 
     async def _refill(self, window: _Window, job_type: str, now: datetime) -> None:
         projected = self._projected()
@@ -223,6 +233,6 @@ class JobOffers:
         window.recheck_at = found.next_at
         added = 0
         for candidate in new:
-            if candidate[1] not in window.keys and self.deadline(candidate[1], now) is None:
+            if candidate[1] not in window.keys and self._free(candidate[1], now):
                 added += window.add(candidate)
         window.looked_at = float("-inf") if added else time.monotonic()

@@ -9,9 +9,11 @@ from domain import events as e
 from domain.decide import fold, initial
 from domain.keys import make_key
 from domain.results import Rejected
+from domain.streams import spread
 from eventstore.memory import MemoryEventStore
 from eventstore.store import Batch, Fenced
 from infra.clock import ControlledClock
+from streams.log import CommandRecord
 from streams.memory_log import MemoryLog
 from streams.work import NoAnswer, Reply, Unavailable
 from tests.streams.faults import Broken, Faults, FaultyLog, FaultyStore
@@ -238,3 +240,46 @@ async def test_the_commands_of_a_batch_that_was_not_committed_are_carried_out_ag
 
         assert all(isinstance(reply.result, dict) for reply in replies)
         assert len(await run.events(e.InstanceCreated)) == 10
+
+
+async def test_a_batch_that_was_committed_though_it_seemed_not_is_answered_and_not_repeated() -> None:
+    class Once(MemoryEventStore):
+        fail = 0
+
+        async def commit(self, batch: Batch) -> None:
+            await super().commit(batch)
+            if self.fail:
+                self.fail -= 1
+                raise Broken("after")
+
+    store = Once()
+    async with engine(partitions=1, store=store) as run:
+        await run.deploy("o start -> pack -> O end")
+        store.fail = 3
+        replies = [await run.create(n=number) for number in range(10)]
+
+        assert all(isinstance(reply.result, dict) for reply in replies)
+        assert len(await run.events(e.InstanceCreated)) == 10
+
+
+async def test_a_reaction_that_arrives_twice_acts_once() -> None:
+    async with engine(partitions=2) as run:
+        await run.deploy("o start -> O end")
+        [record] = await run.events(e.ProcessDefined)
+        assert isinstance(record.event, e.ProcessDefined)
+        reactions = [
+            c.CreateStarted(
+                id=f"~2-{position}-{index}",
+                issued_at=START,
+                source=(3, position),
+                index=index,
+                definition_key=record.event.key,
+                element="start",
+            )
+            for position, index in ((1, 0), (1, 1), (4, 0))
+        ]
+        again = [*reactions, *reactions[1:], *reactions]
+        await run.log.publish([CommandRecord(spread(each.id, 2), each) for each in again])
+        await run.idle()
+
+        assert len(await run.events(e.InstanceCreated)) == 3

@@ -1,0 +1,98 @@
+import asyncio
+from datetime import timedelta
+
+from domain import commands as c
+from domain import events as e
+from infra.clock import SystemClock
+from streams.processor import TIMERS_BATCH_MAX
+from tests.streams.harness import START, engine
+
+
+async def test_what_is_due_fires_in_order_of_due_time_and_nothing_else() -> None:
+    async with engine(partitions=1) as run:
+        for seconds in (30, 10, 20, 7_200):
+            await run.deploy(f"o start -> timer t PT{seconds}S -> O end", f"p{seconds}")
+            await run.create(f"p{seconds}")
+        await run.advance(seconds=5)
+        assert not await run.events(e.TimerFired)
+        await run.advance(seconds=60)
+
+        fired = [record.event.key for record in await run.events(e.TimerFired)]  # type: ignore[union-attr]
+        due = {record.event.key: record.event.due for record in await run.events(e.TimerSet)}  # type: ignore[union-attr]
+        assert [due[key] for key in fired] == [START + timedelta(seconds=seconds) for seconds in (10, 20, 30)]
+
+
+async def test_a_cycle_starts_instances_for_as_long_as_it_says() -> None:
+    async with engine() as run:
+        await run.deploy("on timer start R3/PT1M; start -> O end")
+        for _ in range(5):
+            await run.advance(minutes=1)
+
+        assert len(await run.events(e.StartTimerFired)) == 3
+        assert len(await run.events(e.InstanceCreated)) == 3
+
+
+async def test_a_message_is_kept_for_its_time_to_live() -> None:
+    async with engine() as run:
+        await run.gateway.submit(c.PublishMessage(name="m", correlation_key="k", time_to_live=60_000, **run.stamp()))
+        await run.advance(seconds=59)
+        assert not await run.events(e.MessageExpired)
+        await run.advance(seconds=1)
+
+        assert len(await run.events(e.MessageExpired)) == 1
+
+
+async def test_many_due_at_once_leave_room_for_commands() -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> timer t PT10S -> O end")
+        await run.deploy("o start -> O end", "quick")
+        count = 20 * TIMERS_BATCH_MAX
+        await asyncio.gather(*(run.create() for _ in range(count)))
+        await run.idle()
+        run.clock.advance(timedelta(seconds=10))
+        while not await run.events(e.TimerFired):  # noqa: ASYNC110 - step by step, not by time
+            await asyncio.sleep(0)
+        await run.create("quick")
+
+        assert len(await run.events(e.TimerFired)) < count
+        await run.idle()
+        assert len(await run.events(e.TimerFired)) == count
+
+
+async def test_timers_that_became_due_while_nobody_looked_fire_at_the_next_start() -> None:
+    async with engine(partitions=2) as run:
+        await run.deploy("o start -> timer t PT10S -> O end")
+        for _ in range(10):
+            await run.create()
+        await run.idle()
+    run.clock.advance(seconds := timedelta(seconds=10))
+    async with engine(2, run.store, run.log, run.clock, run.tables) as again:
+        await again.idle()
+
+        assert seconds
+        assert len(await again.events(e.TimerFired)) == 10
+
+
+async def test_a_suspended_instance_lets_its_timer_wait() -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> timer t PT10S -> O end")
+        created = await run.create()
+        assert isinstance(created.result, dict)
+        key = int(created.result["processInstanceKey"])
+        await run.gateway.submit(c.SuspendInstance(key=key, **run.stamp()))
+        run.clock.advance(timedelta(seconds=10))
+        await asyncio.sleep(0.05)
+        assert not await run.events(e.TimerFired)
+        await run.gateway.submit(c.ResumeInstance(key=key, **run.stamp()))
+        await run.idle()
+
+        assert len(await run.events(e.TimerFired)) == 1
+
+
+async def test_the_system_clock_waits_for_a_time() -> None:
+    clock = SystemClock()
+    due = clock.now() + timedelta(milliseconds=30)
+    while clock.now() < due:
+        await clock.wait_until(due)
+
+    assert clock.now() - due < timedelta(milliseconds=200)
