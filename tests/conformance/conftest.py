@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from api.app import create_app
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.engine import Engine
-from infra.settings import Settings
+from infra.settings import load
 from tests.conftest import new_database
 
 PARTITIONS = 2
@@ -21,7 +20,7 @@ PARTITIONS = 2
 @asynccontextmanager
 async def engine_client(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a fresh engine with a controlled clock, in this process and without a network."""
-    settings = Settings(database_url=SecretStr(database_url), clock="controlled", partitions=PARTITIONS)
+    settings = load({"database_url": database_url, "clock": "controlled", "partitions": PARTITIONS})
     async with Engine.running(settings, database_url) as engine:
         transport = httpx.ASGITransport(create_app(engine, settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://procession", timeout=60) as client:
@@ -36,9 +35,7 @@ async def client(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_client(
-    postgres_server: EmbeddedPostgres, template_database: str
-) -> AsyncGenerator[httpx.AsyncClient]:
+async def shared_client(postgres_server: EmbeddedPostgres, template_database: str) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of an engine that all cases of the module share."""
     async with new_database(postgres_server, template_database) as url, engine_client(url) as found:
         yield found

@@ -148,9 +148,7 @@ def _incidents(seen: Seen, expected: list[Item]) -> None:
     assert len(found) == len(expected), f"open incidents: {found}"
     for one in expected:
         assert any(
-            one["element"] == element
-            and one.get("type", kind) == kind
-            and one.get("message_contains", "") in message
+            one["element"] == element and one.get("type", kind) == kind and one.get("message_contains", "") in message
             for element, kind, message in found
         ), f"expected {one}, but open incidents are {found}"
 

@@ -16,6 +16,9 @@ STEP = timedelta(milliseconds=1)
 EVERYTHING = {"limit": 10_000}
 OPEN_JOBS = ["CREATED", "FAILED", "RETRIES_UPDATED", "TIMED_OUT", "TIMEOUT_UPDATED", "PRIORITY_UPDATED", "MIGRATED"]
 AUTO_COMPLETE_JOBS_MAX = 200
+NAMES = {"vars": "variables", "type": "job_type"}
+"""Arguments of steps that have another name here."""
+JOB_OF_USER_TASK = "io.camunda.zeebe:userTask"
 
 Item = dict[str, Any]
 
@@ -81,7 +84,8 @@ class World:
             case "modify":
                 raise NotYet("process instance modification")
             case _:
-                await getattr(self, name)(**arguments)
+                named: Item = {NAMES.get(key, key): value for key, value in arguments.items()}
+                await getattr(self, name)(**named)
         await self.settle()
 
     async def deploy(self, files: list[Path]) -> None:
@@ -93,11 +97,15 @@ class World:
         assert answer.is_success, answer.text
 
     async def start(
-        self, process: str, vars: Item | None = None, start_before: list[str] | None = None, expect_rejection: str | None = None
+        self,
+        process: str,
+        variables: Item | None = None,
+        start_before: list[str] | None = None,
+        expect_rejection: str | None = None,
     ) -> None:
         body = {
             "processDefinitionId": process,
-            "variables": vars or {},
+            "variables": variables or {},
             "startInstructions": [{"elementId": element} for element in start_before or []],
         }
         created = await self.call("POST", "/process-instances", body, rejection=expect_rejection)
@@ -118,7 +126,7 @@ class World:
         self,
         name: str,
         key: str = "",
-        vars: Item | None = None,
+        variables: Item | None = None,
         ttl: str | None = None,
         message_id: str | None = None,
         expect_rejection: str | None = None,
@@ -127,14 +135,14 @@ class World:
         body = {
             "name": name,
             "correlationKey": key,
-            "variables": vars or {},
+            "variables": variables or {},
             "timeToLive": round(lifetime.total_seconds() * 1000),
             "messageId": message_id,
         }
         await self.call("POST", "/messages/publication", body, rejection=expect_rejection)
 
-    async def broadcast_signal(self, name: str, vars: Item | None = None) -> None:
-        await self.call("POST", "/signals/broadcast", {"signalName": name, "variables": vars or {}})
+    async def broadcast_signal(self, name: str, variables: Item | None = None) -> None:
+        await self.call("POST", "/signals/broadcast", {"signalName": name, "variables": variables or {}})
 
     async def open_jobs(self, job_type: str | None = None) -> list[Item]:
         """Return the jobs that are not done, oldest first."""
@@ -147,13 +155,14 @@ class World:
             return self.last_jobs[job_type]
         found = await self.open_jobs(job_type)
         assert len(found) >= (nth or 1), f"there is no open job of type {job_type} (number {nth or 1})"
-        self.last_jobs[job_type] = key = found[(nth or 1) - 1]["jobKey"]
+        key = str(found[(nth or 1) - 1]["jobKey"])
+        self.last_jobs[job_type] = key
         return key
 
-    async def activate_job(self, type: str, timeout: Any = None, jobs_max: int = 1) -> list[Item]:
+    async def activate_job(self, job_type: str, timeout: Any = None, jobs_max: int = 1) -> list[Item]:
         milliseconds = timeout if isinstance(timeout, int) else 60_000
         body = {
-            "type": type,
+            "type": job_type,
             "worker": "scenario",
             "timeout": milliseconds,
             "maxJobsToActivate": jobs_max,
@@ -161,7 +170,7 @@ class World:
         }
         jobs: list[Item] = (await self.call("POST", "/jobs/activation", body))["jobs"]
         if jobs:
-            self.last_jobs[type] = jobs[0]["jobKey"]
+            self.last_jobs[job_type] = jobs[0]["jobKey"]
         return jobs
 
     async def seen_by_workers(self, job_type: str) -> list[Item]:
@@ -174,65 +183,71 @@ class World:
 
     async def complete_job(
         self,
-        type: str,
-        vars: Item | None = None,
+        job_type: str,
+        variables: Item | None = None,
         times: int = 1,
         nth: int | None = None,
         same_key_again: bool = False,
         expect_rejection: str | None = None,
     ) -> None:
         for _ in range(times):
-            key = await self.job(type, nth, same_key_again=same_key_again)
-            await self.call("POST", f"/jobs/{key}/completion", {"variables": vars or {}}, rejection=expect_rejection)
+            key = await self.job(job_type, nth, same_key_again=same_key_again)
+            await self.call(
+                "POST", f"/jobs/{key}/completion", {"variables": variables or {}}, rejection=expect_rejection
+            )
             await self.settle()
 
     async def fail_job(
         self,
-        type: str,
+        job_type: str,
         retries: int = 0,
         message: str = "",
-        vars: Item | None = None,
+        variables: Item | None = None,
         backoff: str | None = None,
         nth: int | None = None,
         same_key_again: bool = False,
         expect_rejection: str | None = None,
     ) -> None:
-        key = await self.job(type, nth, same_key_again=same_key_again)
+        key = await self.job(job_type, nth, same_key_again=same_key_again)
         body = {
             "retries": retries,
             "errorMessage": message,
             "retryBackOff": round(_duration(backoff).total_seconds() * 1000) if backoff else 0,
-            "variables": vars or {},
+            "variables": variables or {},
         }
         await self.call("POST", f"/jobs/{key}/failure", body, rejection=expect_rejection)
 
     async def throw_error(
         self,
-        type: str,
+        job_type: str,
         code: str,
         message: str = "",
-        vars: Item | None = None,
+        variables: Item | None = None,
         nth: int | None = None,
         same_key_again: bool = False,
         expect_rejection: str | None = None,
     ) -> None:
-        key = await self.job(type, nth, same_key_again=same_key_again)
-        body = {"errorCode": code, "errorMessage": message, "variables": vars or {}}
+        key = await self.job(job_type, nth, same_key_again=same_key_again)
+        body = {"errorCode": code, "errorMessage": message, "variables": variables or {}}
         await self.call("POST", f"/jobs/{key}/error", body, rejection=expect_rejection)
 
-    async def complete_user_task(self, element: str, vars: Item | None = None) -> None:
+    async def complete_user_task(self, element: str, variables: Item | None = None) -> None:
+        """Complete the native user task, or the job of one that is given to workers."""
         tasks = await self.search("user-tasks", elementId=element, state="CREATED")
-        assert tasks, f"there is no open user task {element}"
-        await self.call("POST", f"/user-tasks/{tasks[0]['userTaskKey']}/completion", {"variables": vars or {}})
+        jobs = [job for job in await self.open_jobs(JOB_OF_USER_TASK) if job["elementId"] == element]
+        assert tasks or jobs, f"there is no open user task {element}"
+        path = f"user-tasks/{tasks[0]['userTaskKey']}" if tasks else f"jobs/{jobs[0]['jobKey']}"
+        await self.call("POST", f"/{path}/completion", {"variables": variables or {}})
 
-    async def set_variables(self, vars: Item, element: str | None = None, local: bool = False) -> None:
+    async def set_variables(self, variables: Item, element: str | None = None, local: bool = False) -> None:
         key = self.instance
         if element is not None:
-            wanted = {"processInstanceKey": self.instance, "elementId": element, "state": "ACTIVE"}
-            active = await self.search("element-instances", **wanted)
+            active = await self.search(
+                "element-instances", processInstanceKey=self.instance, elementId=element, state="ACTIVE"
+            )
             assert active, f"{element} is not active"
             key = active[0]["elementInstanceKey"]
-        await self.call("PUT", f"/element-instances/{key}/variables", {"variables": vars, "local": local})
+        await self.call("PUT", f"/element-instances/{key}/variables", {"variables": variables, "local": local})
 
     async def resolve_incident(self, element: str, job_retries: int | None = None) -> None:
         incidents = await self.search("incidents", elementId=element, state="ACTIVE")
