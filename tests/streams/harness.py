@@ -1,7 +1,7 @@
 """An engine in memory: real processors, projectors, timers and gateway over the memory adapters, with a clock that tests set."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -238,7 +238,7 @@ async def engine(
     clock: ControlledClock | None = None,
     tables: MemoryTables | None = None,
     owner: str = "me",
-) -> AsyncIterator[MemoryEngine]:
+) -> AsyncGenerator[MemoryEngine]:
     """A running engine; what it is given outlives it."""
     if clock is None:
         clock = ControlledClock()

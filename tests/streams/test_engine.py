@@ -1,7 +1,7 @@
 """The engine as it is wired, on PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -144,7 +144,7 @@ async def test_an_event_from_the_future_stops_its_partition_and_says_where(
 @asynccontextmanager
 async def caller_elsewhere(
     run: Engine, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, process: str
-) -> AsyncIterator[Gateway]:
+) -> AsyncGenerator[Gateway]:
     """A process that serves callers and owns no partition."""
     listener = Listener(dsn)
     await listener.start()
