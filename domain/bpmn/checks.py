@@ -3,12 +3,14 @@
 A rule gets the finished model and yields (node or flow, reason). It says nothing of what is not supported yet: that is told already.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from domain.bpmn.loops import endless_loop, endless_recursion
 from domain.bpmn.problems import shorten
 from domain.bpmn.unsupported import Unsupported
+from domain.elements.link_event import LinkCatchEvent, LinkThrowEvent
 from domain.model import Flow, Node, ProcessModel, Value
 from domain.triggers import ErrorTrigger, MessageTrigger, SignalTrigger, TimerTrigger
 
@@ -237,7 +239,27 @@ def loops_wait_somewhere(model: ProcessModel) -> Found:
         yield recursion, "expected a process to wait or choose before it calls itself, but it does not"
 
 
+# --- links ---------------------------------------------------------------------------------------------------------------
+
+
+def links_meet(model: ProcessModel) -> Found:
+    """In each scope a link has one catch event, and each throw event finds it. Told at the process, as Camunda tells it."""
+    for scope in model.nodes.values():
+        throws = [node for node in scope.inner if isinstance(node.element, LinkThrowEvent)]
+        catches = Counter(node.config for node in scope.inner if isinstance(node.element, LinkCatchEvent))
+        for name, count in catches.items():
+            if count > 1:
+                yield model.root, f"expected one catch event for link '{shorten(name)}', but found {count}"
+        for node in throws:
+            if node.config not in catches:
+                yield (
+                    model.root,
+                    f"expected a catch event for link '{shorten(node.config)}' of '{node.id}', but there is none",
+                )
+
+
 RULES: tuple[Rule, ...] = (
+    links_meet,
     process_has_a_start,
     sub_process_has_one_start,
     event_sub_process_has_one_start,

@@ -8,9 +8,11 @@ from domain.elements.element import Element
 from domain.elements.end_event import EndEvent, ErrorEndEvent, MessageEndEvent, TerminateEndEvent
 from domain.elements.gateways import EventBasedGateway, ExclusiveGateway, InclusiveGateway, ParallelGateway
 from domain.elements.job_task import SendTask, ServiceTask
+from domain.elements.link_event import LinkCatchEvent, LinkThrowEvent
 from domain.elements.receive_task import ReceiveTask
 from domain.elements.scopes import EventSubProcess, Process, SubProcess
 from domain.elements.script_task import ScriptTask
+from domain.elements.signal_throw import SignalEndEvent, SignalThrowEvent
 from domain.elements.start_event import StartEvent
 from domain.elements.tasks import ManualTask, UndefinedTask
 from domain.elements.throw_event import IntermediateThrowEvent, MessageThrowEvent
@@ -30,11 +32,15 @@ REGISTER: tuple[tuple[str, str, Element], ...] = (
     ("endEvent", "terminateEventDefinition", TerminateEndEvent()),
     ("endEvent", "errorEventDefinition", ErrorEndEvent()),
     ("endEvent", "messageEventDefinition", MessageEndEvent()),
+    ("endEvent", "signalEventDefinition", SignalEndEvent()),
     ("intermediateCatchEvent", "messageEventDefinition", IntermediateCatchEvent()),
     ("intermediateCatchEvent", "timerEventDefinition", IntermediateCatchEvent()),
     ("intermediateCatchEvent", "signalEventDefinition", IntermediateCatchEvent()),
+    ("intermediateCatchEvent", "linkEventDefinition", LinkCatchEvent()),
     ("intermediateThrowEvent", "", IntermediateThrowEvent()),
     ("intermediateThrowEvent", "messageEventDefinition", MessageThrowEvent()),
+    ("intermediateThrowEvent", "signalEventDefinition", SignalThrowEvent()),
+    ("intermediateThrowEvent", "linkEventDefinition", LinkThrowEvent()),
     ("boundaryEvent", "messageEventDefinition", BoundaryEvent()),
     ("boundaryEvent", "timerEventDefinition", BoundaryEvent()),
     ("boundaryEvent", "signalEventDefinition", BoundaryEvent()),

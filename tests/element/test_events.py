@@ -126,3 +126,15 @@ def test_what_comes_while_an_instance_is_suspended_is_carried_out_when_it_is_res
 def _all(run: Run) -> list[str]:
     run.seen = 0
     return run.facts()
+
+
+def test_a_link_goes_on_at_its_catch_event_once_for_each_token() -> None:
+    run = given("o start -> + fork -> link> a next; fork -> link> b next; >link c next -> work -> O end").create()
+
+    assert [job.element for job in run.instance.jobs.values()] == ["work", "work"]
+
+
+def test_a_thrown_signal_reaches_its_own_instance() -> None:
+    run = given("o start -> + fork -> signal wait alarm -> O end; fork -> throw-signal t alarm -> O end2").create()
+
+    run.then("signal-thrown", "signal-broadcast", "signal-received").completed()

@@ -8,6 +8,7 @@ stands first, as `<kind> <id> <argument>`; later its id alone suffices. A bare i
     + fork   x choice   i some   e first                   gateways: parallel, exclusive, inclusive, event-based
     user u   receive r name   task t   manual m            tasks
     script s result = 1 + 2                                script task
+    link> a name   >link b name   throw-signal t name      link throw and catch, signal throw
     message m name   timer t PT1S   signal s name          intermediate catch events (messages correlate by `=key`)
     call c process                                         call activity
     at host timer t PT1S     at host error e CODE          boundary events; `at host ~ timer t PT1S` does not interrupt
@@ -145,6 +146,11 @@ def _simple(process: _Process, kind: str, name: str, argument: str) -> str:
             return _declare(
                 process, name, "callActivity", extensions=f"<zeebe:calledElement processId={quoteattr(argument)}/>"
             )
+        case "link>" | ">link":
+            tag = "intermediateThrowEvent" if kind == "link>" else "intermediateCatchEvent"
+            return _declare(process, name, tag, inside=f"<linkEventDefinition name={quoteattr(argument)}/>")
+        case "throw-signal":
+            return _declare(process, name, "intermediateThrowEvent", inside=_definition(process, "signal", argument))
         case "on":
             trigger, start, what = (*f"{name} {argument}".split(" ", 2), "")[:3]
             return _declare(process, start, "startEvent", inside=_definition(process, trigger, what))
