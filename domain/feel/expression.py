@@ -55,6 +55,10 @@ class Expression:
         except (RecursionError, ArithmeticError) as failure:
             raise _refused(failure) from failure
 
+    def within(self, variables: Mapping[str, Any], run: Run) -> Any:
+        """The value, as a part of a larger evaluation that shares its budget and guards against Python's own limits."""
+        return self._code(variables, run)
+
     def explain(self, variables: Mapping[str, Any], at: Moment) -> Evaluation:
         """The value with the warnings that arose, for people and incidents."""
         warnings: list[FeelWarning] = []
@@ -81,6 +85,11 @@ class UnaryTests:
     def matches(self, value: Any, variables: Mapping[str, Any], at: Moment) -> bool | None:
         """Whether the tests hold of a value; null when that cannot be said. Raises FeelEvaluationError."""
         return self._decide(value, variables, Run(at))
+
+    def within(self, value: Any, scope: Mapping[str, Any], run: Run) -> bool | None:
+        """As `Expression.within`; the scope has the value under `INPUT`."""
+        found: bool | None = self._code(value, scope, run)
+        return found
 
     def explain(self, value: Any, variables: Mapping[str, Any], at: Moment) -> Evaluation:
         """As `matches`, with the warnings that arose."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.feel import syntax
 from domain.feel.access import expected_list
@@ -22,11 +22,25 @@ Runner = Callable[[Any, Any, Visit], bool | None]
 """Runs a loop: true when it came to its end, false when a visit ended it, null when a source is no list."""
 
 
-def for_loop(compiler: Compiler, node: syntax.For) -> Code:
-    turns, body, state = _turns(compiler, node.iterators, node.body)
-    keeps_partial, uses_partial = state
+class _Loop(NamedTuple):
+    """What the kinds of loop share: where the items come from, the body, and what that needs."""
 
-    def loop(scope: Any, run: Any) -> Any:
+    sources: list[tuple[str, Source]]
+    body: Code
+    weight: int  # steps of one turn
+    fresh: bool  # a function made in the body keeps its own scope
+    uses_partial: bool
+    keeps_partial: bool
+
+
+def for_loop(compiler: Compiler, node: syntax.For) -> Code:
+    loop = _compile_loop(compiler, node.iterators, node.body)
+    if len(loop.sources) == 1 and not (loop.fresh or loop.uses_partial):
+        return _simple_for(loop)
+    turns = _runner(loop.sources, loop)
+    body, uses_partial, keeps_partial = loop.body, loop.uses_partial, loop.keeps_partial
+
+    def collect(scope: Any, run: Any) -> Any:
         results: list[Any] = []
 
         def visit(inner: Any) -> bool:
@@ -41,13 +55,34 @@ def for_loop(compiler: Compiler, node: syntax.For) -> Code:
 
         return None if turns(scope, run, visit) is None else results
 
-    return loop
+    return collect
+
+
+def _simple_for(loop: _Loop) -> Code:
+    """One iterator and a body without secrets, which most loops have."""
+    (name, source), body, weight = loop.sources[0], loop.body, loop.weight
+
+    def collect(scope: Any, run: Any) -> Any:
+        items = source(scope, run)
+        if items is None:
+            return None
+        run.charge(len(items) * weight)
+        inner = Scope(scope)
+        results: list[Any] = []
+        for item in items:
+            inner[name] = item
+            results.append(body(inner, run))
+        return results
+
+    return collect
 
 
 def quantified(compiler: Compiler, node: syntax.Quantified) -> Code:
-    turns, condition, _ = _turns(compiler, node.iterators, node.condition)
+    loop = _compile_loop(compiler, node.iterators, node.condition)
     decisive = node.quantifier == "some"
-    neutral = not decisive
+    if len(loop.sources) == 1 and not loop.fresh:
+        return _simple_quantified(loop, decisive)
+    turns, condition, neutral = _runner(loop.sources, loop), loop.body, not decisive
 
     def decide(scope: Any, run: Any) -> Any:
         result: bool | None = neutral
@@ -67,43 +102,63 @@ def quantified(compiler: Compiler, node: syntax.Quantified) -> Code:
     return decide
 
 
-def _turns(
-    compiler: Compiler, iterators: tuple[syntax.Iterator, ...], body: syntax.Node
-) -> tuple[Runner, Code, tuple[bool, bool]]:
-    """The machinery of a loop: what runs it, its compiled body, and whether that keeps and uses `partial`."""
+def _simple_quantified(loop: _Loop, decisive: bool) -> Code:
+    (name, source), condition, weight = loop.sources[0], loop.body, loop.weight
+    neutral = not decisive
+
+    def decide(scope: Any, run: Any) -> Any:
+        items = source(scope, run)
+        if items is None:
+            return None
+        run.charge(len(items) * weight)
+        inner = Scope(scope)
+        result: bool | None = neutral
+        for item in items:
+            inner[name] = item
+            found = condition(inner, run)
+            if found is decisive:
+                return decisive
+            if found is not neutral:
+                result = None
+        return result
+
+    return decide
+
+
+def _compile_loop(compiler: Compiler, iterators: tuple[syntax.Iterator, ...], body: syntax.Node) -> _Loop:
     compiler.counted = True
     bound: list[str] = []
     sources: list[tuple[str, Source]] = []
     for iterator in iterators:
         parts = [iterator.source] if iterator.end is None else [iterator.source, iterator.end]
         codes, _ = compiler.scoped(parts, bound)
-        sources.append(
-            (iterator.name, _list_source(codes[0]) if len(codes) == 1 else _range_source(codes[0], codes[1]))
-        )
+        source = _list_source(codes[0]) if len(codes) == 1 else _range_source(codes[0], codes[1])
+        sources.append((iterator.name, source))
         bound.append(iterator.name)
     kept, functions, before = compiler.partial_kept, compiler.makes_functions, compiler.nodes
     compiler.partial_kept = compiler.makes_functions = False
     (code,), used = compiler.scoped([body], [*bound, "partial"])
-    weight = (compiler.nodes - before) // NODES_PER_STEP + 1
-    state = (compiler.partial_kept or compiler.makes_functions, "partial" in used)
-    fresh = compiler.makes_functions
+    fresh, keeps = compiler.makes_functions, compiler.partial_kept or compiler.makes_functions
     compiler.partial_kept = kept
-    compiler.makes_functions = functions or compiler.makes_functions
-    return _runner(sources, weight, fresh), code, state
+    compiler.makes_functions = functions or fresh
+    weight = (compiler.nodes - before) // NODES_PER_STEP + 1
+    return _Loop(sources, code, weight, fresh, "partial" in used, keeps)
 
 
-def _runner(sources: list[tuple[str, Source]], weight: int, fresh: bool) -> Runner:
+def _runner(sources: list[tuple[str, Source]], loop: _Loop) -> Runner:
     name, source = sources[0]
-    deeper = _runner(sources[1:], weight, fresh) if len(sources) > 1 else None
+    deeper = _runner(sources[1:], loop) if len(sources) > 1 else None
+    weight = 1 if deeper else loop.weight
+    fresh = loop.fresh
 
     def run_all(scope: Any, run: Any, visit: Visit) -> bool | None:
         items = source(scope, run)
         if items is None:
             return None
-        run.charge(len(items) * (1 if deeper else weight))
+        run.charge(len(items) * weight)
         inner = Scope(scope)
         for item in items:
-            if fresh:  # a function made in the body keeps its own scope
+            if fresh:
                 inner = Scope(scope)
             inner[name] = item
             going = visit(inner) if deeper is None else deeper(inner, run, visit)

@@ -10,7 +10,6 @@ class Scope(dict[str, Any]):
     __slots__ = ("outer",)
 
     def __init__(self, outer: Mapping[str, Any]) -> None:
-        super().__init__()
         self.outer = outer
 
     def __missing__(self, name: str) -> Any:
