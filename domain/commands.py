@@ -292,6 +292,15 @@ class CatchError(Reaction, frozen=True, kw_only=True, tag="catch-error"):
     job_key: int | None = None
 
 
+class CatchEscalation(Reaction, frozen=True, kw_only=True, tag="catch-escalation"):
+    """A child threw an escalation that it does not catch."""
+
+    key: int
+    """The call activity's element instance."""
+    child_key: int
+    code: str
+
+
 class FailError(Reaction, frozen=True, kw_only=True, tag="fail-error"):
     """Nobody above catches the error: raise the incident where it was thrown."""
 
@@ -420,6 +429,7 @@ AnyCommand: TypeAlias = (
     | ReturnFromChild
     | TerminateChild
     | CatchError
+    | CatchEscalation
     | FailError
     | OpenMessageSubscription
     | CloseMessageSubscription

@@ -11,7 +11,7 @@ from domain import commands as c
 from domain import events as e
 from domain import loops
 from domain.creation import create_child, create_instance, create_started
-from domain.errors import throw, unhandled
+from domain.errors import escalate, throw, unhandled
 from domain.instance import Instance, Job, UserTask
 from domain.results import Context, Facts, Rejected
 from domain.timers import next_due
@@ -416,6 +416,14 @@ def _catch_error(state: Instance, command: c.CatchError, context: Context) -> An
     )
 
 
+def _catch_escalation(state: Instance, command: c.CatchEscalation, context: Context) -> Answer:
+    element = state.elements.get(command.key)
+    if element is None or element.child != command.child_key:
+        return Rejected("NOT_FOUND", f"expected a call activity that waits for {command.child_key}, but there is none")
+    walk = walk_of(state, context)
+    return walk.run(escalate(state, walk.model, command.key, command.code))
+
+
 def _fail_error(state: Instance, command: c.FailError, context: Context) -> Answer:
     if command.key not in state.elements:
         return Rejected("NOT_FOUND", f"expected an element instance with key {command.key}, but there is none")
@@ -483,6 +491,7 @@ _DECISIONS: dict[type[c.Command], Callable[[Instance, Any, Context], Answer]] = 
     c.DeliverSignal: _deliver_signal,
     c.ReturnFromChild: _return_from_child,
     c.CatchError: _catch_error,
+    c.CatchEscalation: _catch_escalation,
     c.FailError: _fail_error,
     c.ContinueLoop: _continue_loop,
 }

@@ -1,12 +1,18 @@
-"""Where a BPMN error goes: to the nearest scope that catches its code, else to the caller, else it is an incident."""
+"""Where an error or an escalation goes: to the nearest scope that catches its code, else to the caller.
 
-from typing import Any
+An error that nobody catches is an incident; an escalation that nobody catches changes nothing.
+"""
+
+from typing import Any, TypeAlias
 
 from domain import events as e
 from domain.instance import ElementInstance, Instance
 from domain.model import Node, ProcessModel
 from domain.results import Facts
-from domain.triggers import ErrorTrigger
+from domain.triggers import ErrorTrigger, EscalationTrigger
+
+Kind: TypeAlias = type[ErrorTrigger] | type[EscalationTrigger]
+"""What is thrown, as the trigger that catches it."""
 
 
 def throw(
@@ -21,7 +27,7 @@ def throw(
     job_key: int | None = None,
 ) -> Facts:
     """Throw `code` at the element instance `key`. For an error of a child, `thrower` is the element instance in the child."""
-    found = catcher(state, model, key, code)
+    found = catcher(state, model, key, code, ErrorTrigger)
     if found is not None:
         yield e.ErrorThrown(
             element_key=key, code=code, catcher=found[0], target=found[1], message=message, variables=variables
@@ -43,6 +49,17 @@ def throw(
         yield unhandled(state, model, key, code, job_key)
 
 
+def escalate(state: Instance, model: ProcessModel, key: int, code: str) -> Facts:
+    """Throw an escalation at the element instance `key`."""
+    found = catcher(state, model, key, code, EscalationTrigger)
+    if found is not None:
+        yield e.EscalationThrown(element_key=key, code=code, catcher=found[0], target=found[1])
+    elif state.parent_element_key is not None:
+        yield e.EscalationPropagated(
+            key=state.key, element_key=key, code=code, parent_element_key=state.parent_element_key
+        )
+
+
 def unhandled(state: Instance, model: ProcessModel, key: int, code: str, job_key: int | None) -> e.IncidentRaised:
     """Return the incident of an error that nobody catches, on the element instance that threw it."""
     codes = [trigger for element in state.ancestors(key) for trigger in _codes(model.nodes[element.element])]
@@ -60,19 +77,20 @@ def unhandled(state: Instance, model: ProcessModel, key: int, code: str, job_key
 
 
 def _codes(node: Node) -> list[str]:
-    return [_code(target) or "(all)" for target in [*node.boundaries, *_starts(node)] if _catches_errors(target)]
+    targets = [*node.boundaries, *_starts(node)]
+    return [target.trigger.code or "(all)" for target in targets if isinstance(target.trigger, ErrorTrigger)]
 
 
-def catcher(state: Instance, model: ProcessModel, key: int, code: str) -> tuple[int, str] | None:
+def catcher(state: Instance, model: ProcessModel, key: int, code: str, kind: Kind) -> tuple[int, str] | None:
     """Return (element instance, target) of the nearest catch: in one scope the same code wins over catch-all."""
     inside = False
     for element in state.ancestors(key):
         node = model.nodes[element.element]
         if inside and not element.interrupted:
-            target = _best(_starts(node), code)
+            target = _best(_starts(node), code, kind)
             if target is not None:
                 return element.key, target.id
-        target = _best(_boundaries(node, element), code)
+        target = _best(_boundaries(node, element), code, kind)
         if target is not None:
             return element.key, target.id
         inside = True
@@ -88,15 +106,7 @@ def _starts(node: Node) -> list[Node]:
     return [scope.start for scope in node.event_subprocesses if scope.start is not None]
 
 
-def _catches_errors(target: Node) -> bool:
-    return isinstance(target.trigger, ErrorTrigger)
-
-
-def _code(target: Node) -> str | None:
-    return target.trigger.code if isinstance(target.trigger, ErrorTrigger) else None
-
-
-def _best(targets: list[Node], code: str) -> Node | None:
-    catching = [target for target in targets if _catches_errors(target)]
-    exact = next((target for target in catching if _code(target) == code), None)
-    return exact or next((target for target in catching if not _code(target)), None)
+def _best(targets: list[Node], code: str, kind: Kind) -> Node | None:
+    catching = [(target, target.trigger.code) for target in targets if isinstance(target.trigger, kind)]
+    exact = next((target for target, caught in catching if caught == code), None)
+    return exact or next((target for target, caught in catching if not caught), None)

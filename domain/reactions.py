@@ -179,6 +179,10 @@ def _error_propagated(event: e.ErrorPropagated) -> _Wanted:
     )
 
 
+def _escalation_propagated(event: e.EscalationPropagated) -> _Wanted:
+    yield c.CatchEscalation, {"key": event.parent_element_key, "child_key": event.key, "code": event.code}
+
+
 def _error_returned(event: e.ErrorReturned) -> _Wanted:
     yield c.FailError, {"key": event.element_key, "code": event.code, "job_key": event.job_key}
 
@@ -208,6 +212,7 @@ _REACTIONS: dict[type[e.Event], Callable[[Any], _Wanted]] = {
     e.ChildReleased: _child_released,
     e.ErrorPropagated: _error_propagated,
     e.ErrorReturned: _error_returned,
+    e.EscalationPropagated: _escalation_propagated,
     e.LoopPaused: _loop_paused,
     e.StartTimerFired: _start_timer_fired,
 }

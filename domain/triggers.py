@@ -38,4 +38,10 @@ class ErrorTrigger(msgspec.Struct, frozen=True):
     code: str | None
 
 
-Trigger: TypeAlias = MessageTrigger | TimerTrigger | SignalTrigger | ErrorTrigger
+class EscalationTrigger(msgspec.Struct, frozen=True):
+    """Catches an escalation. `code` None catches every one."""
+
+    code: str | None
+
+
+Trigger: TypeAlias = MessageTrigger | TimerTrigger | SignalTrigger | ErrorTrigger | EscalationTrigger

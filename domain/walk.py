@@ -10,7 +10,7 @@ from typing import Any
 
 from domain import events as e
 from domain import loops
-from domain.errors import throw
+from domain.errors import escalate, throw
 from domain.feel import Moment
 from domain.instance import ElementInstance, Instance, Visible
 from domain.keys import LOCAL_MAX, make_key
@@ -404,6 +404,22 @@ class Walk:
             case _:
                 raise AssertionError(f"unknown step '{step}' of incident at {at.node!r}")
 
+    def escalate(self, at: At, code: str) -> Facts:
+        """Throw an escalation from an element instance, which goes on if it is still there afterwards."""
+        thrown = False
+        for fact in escalate(self.state, self.model, at.key, code):
+            thrown = isinstance(fact, e.EscalationThrown)
+            yield fact
+        if not thrown:
+            yield from at.complete()
+
+    def escalated(self, fact: e.EscalationThrown) -> Facts:
+        """Whoever catches the escalation begins; whoever threw it goes on, unless that ended it."""
+        yield from self.triggered(fact.catcher, fact.target, {})
+        at = self.at(fact.element_key)
+        if at is not None and at.instance.child is None:  # a call activity waits for the child that threw
+            yield from at.complete()
+
     def throw(self, at: At, code: str, message: str, variables: dict[str, Any]) -> Facts:
         """Throw a BPMN error from an element instance."""
         return throw(self.state, self.model, at.key, code, message, variables)
@@ -421,6 +437,7 @@ _REACTIONS: dict[type[e.Event], Callable[[Walk, Any], Facts]] = {
     e.TimerFired: lambda walk, fact: walk.triggered(fact.element_key, fact.target, {}),
     e.MessageCorrelated: lambda walk, fact: walk.triggered(fact.element_key, fact.target, fact.variables),
     e.SignalReceived: lambda walk, fact: walk.triggered(fact.element_key, fact.target, fact.variables),
+    e.EscalationThrown: lambda walk, fact: walk.escalated(fact),
     e.ErrorThrown: lambda walk, fact: walk.triggered(fact.catcher, fact.target, fact.variables),
 }
 """What follows from a fact. A fact that is not here has no consequences inside of its instance."""

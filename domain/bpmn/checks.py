@@ -12,7 +12,7 @@ from domain.bpmn.problems import shorten
 from domain.bpmn.unsupported import Unsupported
 from domain.elements.link_event import LinkCatchEvent, LinkThrowEvent
 from domain.model import Flow, Node, ProcessModel, Value
-from domain.triggers import ErrorTrigger, MessageTrigger, SignalTrigger, TimerTrigger
+from domain.triggers import ErrorTrigger, EscalationTrigger, MessageTrigger, SignalTrigger, TimerTrigger
 
 Found: TypeAlias = Iterator[tuple[Node | Flow, str]]
 Rule: TypeAlias = Callable[[ProcessModel], Found]
@@ -187,6 +187,8 @@ def _caught(event: Node) -> tuple[str, str] | None:
             return "signal", f"'{_source(name)}'"
         case ErrorTrigger(code=code):
             return "error", "all codes" if code is None else f"the code '{code}'"
+        case EscalationTrigger(code=code):
+            return "escalation", "all codes" if code is None else f"the code '{code}'"
         case _:
             return None
 
@@ -199,6 +201,16 @@ def _named(event: Node) -> Node:
     """Return the event sub-process if the event is its start, else the event: it is what people see as one thing."""
     scope = event.scope
     return scope if scope is not None and scope.element.type == "EVENT_SUB_PROCESS" else event
+
+
+def escalations_leave_scopes(model: ProcessModel) -> Found:
+    """Only from what has an inside can an escalation come."""
+    for node in model.nodes.values():
+        host = node.attached_to
+        if host is None or host.element.is_scope or host.element.type == "CALL_ACTIVITY":
+            continue
+        if isinstance(node.trigger, EscalationTrigger):
+            yield node, "expected an escalation boundary event to be attached to a sub-process or a call activity"
 
 
 def errors_interrupt(model: ProcessModel) -> Found:
@@ -268,6 +280,7 @@ RULES: tuple[Rule, ...] = (
     events_behind_gateways,
     catches_are_distinct,
     errors_interrupt,
+    escalations_leave_scopes,
     interrupting_timers_fire_once,
     loops_wait_somewhere,
 )

@@ -8,7 +8,7 @@ from domain.bpmn.tags import NULL, XmlPart, XmlTag
 from domain.feel import Expression, FeelEvaluationError, Moment
 from domain.model import Value
 from domain.timers import schedule
-from domain.triggers import ErrorTrigger, MessageTrigger, SignalTrigger, TimerTrigger, Trigger
+from domain.triggers import ErrorTrigger, EscalationTrigger, MessageTrigger, SignalTrigger, TimerTrigger, Trigger
 
 CATCHING = ("startEvent", "intermediateCatchEvent", "boundaryEvent")
 
@@ -55,7 +55,11 @@ def read_trigger(part: XmlPart, tag: str, definition: str, *, starts: str) -> Tr
         case "timerEventDefinition":
             return _timer(part, constant=bool(starts))
         case "errorEventDefinition":
-            return _error(part, _reference(part, definition, "errorRef"))
+            code = _caught_code(part, _reference(part, definition, "errorRef"), "error")
+            return ErrorTrigger(code)
+        case "escalationEventDefinition":
+            code = _caught_code(part, _reference(part, definition, "escalationRef"), "escalation")
+            return EscalationTrigger(code)
         case _:
             return None
 
@@ -126,14 +130,15 @@ def _signal(part: XmlPart, reference: str, *, constant: bool) -> SignalTrigger:
     return SignalTrigger(_name(part, "signal", *root, constant=constant))
 
 
-def _error(part: XmlPart, reference: str) -> ErrorTrigger:
-    error = part.reference(reference, "error") if reference else None
-    code = error.get("errorCode") if error is not None else ""
+def _caught_code(part: XmlPart, reference: str, kind: str) -> str | None:
+    """Return the code of an error or escalation that an event catches; None if it catches all."""
+    root = part.reference(reference, kind) if reference else None
+    code = root.get(f"{kind}Code") if root is not None else ""
     if code.lstrip().startswith("="):
         part.problem(
-            f"expected the error code of a catch event to be static, but found the expression '{shorten(code)}'"
+            f"expected the {kind} code of a catch event to be static, but found the expression '{shorten(code)}'"
         )
-    return ErrorTrigger(code or None)
+    return code or None
 
 
 def _timer(part: XmlPart, *, constant: bool) -> TimerTrigger:

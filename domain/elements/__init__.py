@@ -6,6 +6,7 @@ from domain.elements.call_activity import CallActivity
 from domain.elements.catch_event import IntermediateCatchEvent
 from domain.elements.element import Element
 from domain.elements.end_event import EndEvent, ErrorEndEvent, MessageEndEvent, TerminateEndEvent
+from domain.elements.escalation_throw import EscalationEndEvent, EscalationThrowEvent
 from domain.elements.gateways import EventBasedGateway, ExclusiveGateway, InclusiveGateway, ParallelGateway
 from domain.elements.job_task import SendTask, ServiceTask
 from domain.elements.link_event import LinkCatchEvent, LinkThrowEvent
@@ -28,10 +29,12 @@ REGISTER: tuple[tuple[str, str, Element], ...] = (
     ("startEvent", "timerEventDefinition", StartEvent()),
     ("startEvent", "signalEventDefinition", StartEvent()),
     ("startEvent", "errorEventDefinition", StartEvent()),
+    ("startEvent", "escalationEventDefinition", StartEvent()),
     ("endEvent", "", EndEvent()),
     ("endEvent", "terminateEventDefinition", TerminateEndEvent()),
     ("endEvent", "errorEventDefinition", ErrorEndEvent()),
     ("endEvent", "messageEventDefinition", MessageEndEvent()),
+    ("endEvent", "escalationEventDefinition", EscalationEndEvent()),
     ("endEvent", "signalEventDefinition", SignalEndEvent()),
     ("intermediateCatchEvent", "messageEventDefinition", IntermediateCatchEvent()),
     ("intermediateCatchEvent", "timerEventDefinition", IntermediateCatchEvent()),
@@ -40,11 +43,13 @@ REGISTER: tuple[tuple[str, str, Element], ...] = (
     ("intermediateThrowEvent", "", IntermediateThrowEvent()),
     ("intermediateThrowEvent", "messageEventDefinition", MessageThrowEvent()),
     ("intermediateThrowEvent", "signalEventDefinition", SignalThrowEvent()),
+    ("intermediateThrowEvent", "escalationEventDefinition", EscalationThrowEvent()),
     ("intermediateThrowEvent", "linkEventDefinition", LinkThrowEvent()),
     ("boundaryEvent", "messageEventDefinition", BoundaryEvent()),
     ("boundaryEvent", "timerEventDefinition", BoundaryEvent()),
     ("boundaryEvent", "signalEventDefinition", BoundaryEvent()),
     ("boundaryEvent", "errorEventDefinition", BoundaryEvent()),
+    ("boundaryEvent", "escalationEventDefinition", BoundaryEvent()),
     ("task", "", UndefinedTask()),
     ("manualTask", "", ManualTask()),
     ("serviceTask", "", ServiceTask()),

@@ -36,6 +36,8 @@ from domain.events.instances import (
     ErrorPropagated,
     ErrorReturned,
     ErrorThrown,
+    EscalationPropagated,
+    EscalationThrown,
     FlowTaken,
     HeldReleased,
     IncidentRaised,
@@ -144,6 +146,8 @@ AnyEvent: TypeAlias = (
     | SignalReceived
     | SignalThrown
     | ErrorThrown
+    | EscalationThrown
+    | EscalationPropagated
     | ErrorPropagated
     | ErrorReturned
     | ChildCalled
@@ -200,6 +204,8 @@ __all__ = [
     "ErrorPropagated",
     "ErrorReturned",
     "ErrorThrown",
+    "EscalationPropagated",
+    "EscalationThrown",
     "Event",
     "FlowTaken",
     "FormDefined",

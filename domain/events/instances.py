@@ -221,6 +221,24 @@ class ErrorReturned(Event, frozen=True, tag="error-returned"):
     job_key: int | None = None
 
 
+class EscalationThrown(Event, frozen=True, tag="escalation-thrown"):
+    """An escalation was thrown and caught: by `target`, which is attached to the element instance `catcher`."""
+
+    element_key: int
+    code: str
+    catcher: int
+    target: str
+
+
+class EscalationPropagated(Event, frozen=True, tag="escalation-propagated"):
+    """No scope of this instance catches the escalation; the calling instance is told."""
+
+    key: int
+    element_key: int
+    code: str
+    parent_element_key: int
+
+
 class ChildCalled(Event, frozen=True, tag="child-called"):
     """A call activity asked for a child instance."""
 

@@ -138,3 +138,24 @@ def test_a_thrown_signal_reaches_its_own_instance() -> None:
     run = given("o start -> + fork -> signal wait alarm -> O end; fork -> throw-signal t alarm -> O end2").create()
 
     run.then("signal-thrown", "signal-broadcast", "signal-received").completed()
+
+
+def test_an_escalation_that_does_not_interrupt_lets_both_go_on() -> None:
+    process = "o start -> sub s { o i -> escalate t LATE -> inside -> O j } -> O end; at s ~ escalation b LATE -> beside -> O k"
+
+    given(process).create().then("escalation-thrown", "element-entered b", "element-completed t").active(
+        "s", "inside", "beside"
+    )
+
+
+def test_an_escalation_crosses_a_call_activity_and_ends_the_child_if_it_interrupts() -> None:
+    run = given(
+        "o start -> call c child -> O end; at c escalation b -> O end2",
+        child="o start -> escalate t LATE -> work -> O end",
+    ).create()
+
+    assert [instance.status for instance in run.world.instances()] == ["completed", "terminated"]
+
+
+def test_an_escalation_that_nobody_catches_changes_nothing() -> None:
+    given("o start -> escalate t LATE -> O end").create().completed()

@@ -8,7 +8,7 @@ stands first, as `<kind> <id> <argument>`; later its id alone suffices. A bare i
     + fork   x choice   i some   e first                   gateways: parallel, exclusive, inclusive, event-based
     user u   receive r name   task t   manual m            tasks
     script s result = 1 + 2                                script task
-    link> a name   >link b name   throw-signal t name      link throw and catch, signal throw
+    link> a name   >link b name   throw-signal t name   escalate t CODE
     message m name   timer t PT1S   signal s name          intermediate catch events (messages correlate by `=key`)
     call c process                                         call activity
     at host timer t PT1S     at host error e CODE          boundary events; `at host ~ timer t PT1S` does not interrupt
@@ -149,6 +149,10 @@ def _simple(process: _Process, kind: str, name: str, argument: str) -> str:
         case "link>" | ">link":
             tag = "intermediateThrowEvent" if kind == "link>" else "intermediateCatchEvent"
             return _declare(process, name, tag, inside=f"<linkEventDefinition name={quoteattr(argument)}/>")
+        case "escalate":
+            return _declare(
+                process, name, "intermediateThrowEvent", inside=_definition(process, "escalation", argument)
+            )
         case "throw-signal":
             return _declare(process, name, "intermediateThrowEvent", inside=_definition(process, "signal", argument))
         case "on":
@@ -205,8 +209,8 @@ def _definition(process: _Process, kind: str, argument: str) -> str:
     if kind == "timer":
         tag = "timeCycle" if argument.startswith("R") or " " in argument else "timeDuration"
         return f'<timerEventDefinition><{tag} xsi:type="tFormalExpression">{escape(argument)}</{tag}></timerEventDefinition>'
-    if kind == "error" and not argument:
-        return "<errorEventDefinition/>"
+    if kind in ("error", "escalation") and not argument:
+        return f"<{kind}EventDefinition/>"
     return f'<{kind}EventDefinition {kind}Ref="{_root(process, kind, argument)}"/>'
 
 
@@ -215,8 +219,8 @@ def _root(process: _Process, kind: str, name: str) -> str:
     if kind == "message":
         inside = '<extensionElements><zeebe:subscription correlationKey="=key"/></extensionElements>'
         process.roots[root] = f'<message id="{root}" name={quoteattr(name)}>{inside}</message>'
-    elif kind == "error":
-        process.roots[root] = f'<error id="{root}" errorCode={quoteattr(name)}/>'
+    elif kind in ("error", "escalation"):
+        process.roots[root] = f'<{kind} id="{root}" {kind}Code={quoteattr(name)}/>'
     else:
         process.roots[root] = f'<signal id="{root}" name={quoteattr(name)}/>'
     return root
