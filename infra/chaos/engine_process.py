@@ -1,0 +1,166 @@
+"""An engine as its own process with its own PostgreSQL, started, watched and killed from outside."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import psutil
+
+from infra.chaos.client import Client
+from infra.embedded_postgres import ROLE, running_dsn
+from infra.settings import PREFIX
+
+READY_SECONDS_MAX: Final = 60.0
+"""A start, with the recovery of a PostgreSQL that was killed in the middle of its work, on a busy machine."""
+STOP_SECONDS_MAX: Final = 60.0
+LOOK_SECONDS: Final = 0.02
+LAST_LINES: Final = 30
+"""Of the engine's log, for a person who has to find out why."""
+
+
+class EngineFailed(Exception):  # noqa: N818  # it names what happened
+    """The engine did not do what an engine must; the sentence and the end of its log say more."""
+
+
+class EngineProcess:
+    """One engine on one data folder, now or again."""
+
+    def __init__(self, data_dir: Path, log: Path) -> None:
+        self.data_dir = data_dir
+        self.log = log
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it is not ready yet."""
+        program = [sys.executable, "-P", "-c", "from infra.cli import main; main()", "up"]
+        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*program, "--port", str(self.port), "--data-dir", str(self.data_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches us, and we stop it
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "it was started"
+        return self._process.pid
+
+    def check_alive(self) -> None:
+        """Raise `EngineFailed` if it ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise EngineFailed(
+                f"expected the engine to run, but it ended with code {self._process.returncode}:\n{self.last_words()}"
+            )
+
+    async def until_ready(self) -> None:
+        """Return when it takes commands on every partition. Raise `EngineFailed` if that does not come."""
+        client = Client(self.port)
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                while (await client.get("/readyz")).status != 200:
+                    self.check_alive()
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise EngineFailed(
+                f"expected the engine to be ready within {READY_SECONDS_MAX:g} s, but it was not:\n{self.last_words()}"
+            ) from None
+        finally:
+            client.close()
+
+    def dsn(self) -> str:
+        """Return the address of its PostgreSQL, which runs."""
+        dsn = running_dsn(self.data_dir)
+        if dsn is None:
+            raise EngineFailed(f"expected PostgreSQL to run in {self.data_dir}, but none does:\n{self.last_words()}")
+        return dsn
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+
+    # --- killing -------------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """Kill the engine with -9 and bury it."""
+        assert self._process is not None, "it was started"
+        self._process.kill()
+        self._process.wait()
+
+    def kill_postmaster(self) -> None:
+        """Kill PostgreSQL's first process with -9; nothing happens if there is none just now."""
+        pid = self.postmaster()
+        if pid is not None:
+            _kill(pid)
+
+    def kill_backend(self, random: Random) -> None:
+        """Kill one of the processes that serve the engine with -9. PostgreSQL then ends all of them and recovers."""
+        pid = self.postmaster()
+        if pid is None:
+            return
+        try:
+            children = psutil.Process(pid).children()
+            serving = sorted(child.pid for child in children if " ".join(child.cmdline()).startswith(f"postgres: {ROLE}"))
+        except psutil.NoSuchProcess:
+            return
+        if serving:
+            _kill(random.choice(serving))
+
+    def postmaster(self) -> int | None:
+        """Return the process id of PostgreSQL's first process; None if none runs on the data folder."""
+        if running_dsn(self.data_dir) is None:
+            return None
+        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+    async def stop(self) -> None:
+        """Stop it as an operator would. Raise `EngineFailed` if it does not end well, or leaves processes behind."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        family = psutil.Process(process.pid).children(recursive=True)
+        if (pid := self.postmaster()) is not None:  # taken over after a kill, it is no child
+            family += [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                while process.poll() is None:
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise EngineFailed(f"expected the engine to stop within {STOP_SECONDS_MAX:g} s:\n{self.last_words()}") from None
+        left = sorted({each.pid for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE})
+        if left or process.returncode != 0:
+            raise EngineFailed(
+                f"expected the engine to end with code 0 and to leave no process, but the code is {process.returncode} "
+                f"and these are left: {left}:\n{self.last_words()}"
+            )
+
+    def clear_away(self) -> None:
+        """Leave no process of it, whatever state it is in; the data stay."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        self.kill_postmaster()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
