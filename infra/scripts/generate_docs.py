@@ -1,13 +1,25 @@
 """Writes the pages of `docs/reference/` that follow from the code: `python infra/scripts/generate_docs.py [page …]`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import typer.main
+from prometheus_client import CollectorRegistry
+
+from infra import cli as command_line
+from infra.scripts.http_page import http_page
+from infra.scripts.struct_pages import commands_page, events_page
 from infra.settings import Settings, describe
+from streams.metrics import Metrics, PartitionMetrics
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def note(source: str) -> str:
+    """The sentence by which a reader sees that editing the page is no use."""
+    return f"*Generated from `{source}` by `infra/scripts/generate_docs.py`; do not edit.*"
 
 
 def settings() -> str:
@@ -20,7 +32,7 @@ def settings() -> str:
         [
             "# Settings",
             "",
-            "*Generated from `infra/settings.py` by `infra/scripts/generate_docs.py`; do not edit.*",
+            note("infra/settings.py"),
             "",
             "Each setting is an environment variable. `procession config` shows the values of the place where it is run.",
             "Options of a command (`--host`, `--port`, `--data-dir`) go before the environment.",
@@ -33,7 +45,92 @@ def settings() -> str:
     )
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"settings": settings}
+def commands() -> str:
+    """The page of commands."""
+    return commands_page(note("domain/commands.py"))
+
+
+def events() -> str:
+    """The page of events."""
+    return events_page(note("domain/events/"))
+
+
+def http() -> str:
+    """The page of the HTTP API."""
+    return http_page(note("api/"))
+
+
+def metrics() -> str:
+    """The page of metrics."""
+    registry = CollectorRegistry()
+    # Children without which a labelled metric has no sample, and so does not say its labels.
+    PartitionMetrics(Metrics(registry), 1)
+    rows: list[str] = []
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+        rows.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {family.documentation} |")
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            note("streams/metrics.py"),
+            "",
+            "`GET /metrics` answers in Prometheus' text format. The usual metrics of a Python process (`process_…`, `python_…`)",
+            "are there as well. [How to run in production](../how-to/run-in-production.md#what-to-watch) says which to watch.",
+            "",
+            "| metric | kind | labels | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def cli() -> str:
+    """The page of the command line."""
+    root = typer.main.get_command(command_line.app)
+    return "\n".join(
+        [
+            "# Command line",
+            "",
+            note("infra/cli.py"),
+            "",
+            "From a checkout, `./procession` makes the environment it needs and then runs the same commands in it; `./procession test`",
+            "exists only there. Every setting is also an environment variable: see [settings](settings.md). A mistake of the user ends",
+            "as one sentence and exit code 1; wrong arguments end with exit code 2.",
+            "",
+            *_described(root, "procession"),
+        ]
+    )
+
+
+def _described(command: Any, path: str) -> Iterator[str]:
+    """One command, or all that a group holds. typer keeps its own classes private, hence `Any`."""
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from _described(inner, f"{path} {name}")
+        return
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    usage = " ".join(f"[{one.name}{'…' if one.nargs == -1 else ''}]" for one in arguments)
+    yield from (f"## {path}", "", f"    {path} [options] {usage}".rstrip(), "", command.help, "")
+    rows = [(f"`{' '.join(one.opts)}`" if one not in arguments else f"`{one.name}`", one) for one in command.params]
+    if rows:
+        yield from ("| option | default | meaning |", "|---|---|---|")
+        for shown, one in rows:
+            default = "required" if one.required else "" if one.default in (None, False) else f"`{one.default}`"
+            yield f"| {shown} | {default} | {one.help} |"
+        yield ""
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "settings": settings,
+    "commands": commands,
+    "events": events,
+    "http": http,
+    "metrics": metrics,
+    "cli": cli,
+}
 
 
 def main(names: list[str]) -> None:
