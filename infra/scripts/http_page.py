@@ -54,10 +54,11 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
         kind = "" if media_type == "application/json" else f"{media_type}, "
         yield f"* body{'' if body['required'] else ' (may be left out)'}: {kind}{_type(content['schema'])}"
     for status, answer in operation["responses"].items():
-        kinds = sorted(
-            {_type(content["schema"]) for content in answer.get("content", {}).values()} - {"[Problem](#problem)"}
-        )
-        yield f"* {status}: {answer['description'].rstrip('.')}{f' {kinds[0]}' if kinds else ''}"
+        if int(status) not in STATUSES:
+            kinds = {media: _type(content["schema"]) for media, content in answer.get("content", {}).items()}
+            said = ", ".join(kind if media == "application/json" else media for media, kind in kinds.items())
+            yield f"* {status}: {said or answer['description'].rstrip('.').lower()}"
+    yield f"* problems: {', '.join(status for status in operation['responses'] if int(status) in STATUSES)}"
     yield ""
 
 

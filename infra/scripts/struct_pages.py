@@ -116,8 +116,9 @@ def _parts(modules: Iterable[ModuleType]) -> Iterator[str]:
     """The structs that stand in fields of others: they are untagged."""
     for module in modules:
         for name, found in vars(module).items():
-            ours = inspect.isclass(found) and found.__module__ == module.__name__ and issubclass(found, msgspec.Struct)
-            if ours and found.__struct_config__.tag_field is None:
+            if not inspect.isclass(found) or found.__module__ != module.__name__:
+                continue
+            if issubclass(found, msgspec.Struct) and found.__struct_config__.tag_field is None:
                 yield from (f"### {name}", "", inspect.getdoc(found) or "", "", *_table(_fields(found)), "")
 
 
