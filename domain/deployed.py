@@ -136,7 +136,7 @@ EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 def constant(value: Value, now: datetime = EPOCH) -> str:
     """Return the text of an attribute of a start event, which may be an expression but reads no variable."""
     if isinstance(value, Expression):
-        return str(to_json(value.evaluate({}, Moment(now=now))))
+        return str(to_json(value.constant(Moment(now=now))))
     return value
 
 

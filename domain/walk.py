@@ -78,8 +78,14 @@ class Walk:
         self.state = state
         self.model = model
         self.context = context
-        self.moment = Moment(now=context.now)
+        self._evaluations = 0
         self._touched: set[int] = set()
+
+    @property
+    def moment(self) -> Moment:
+        """When an expression is evaluated. Each evaluation has a seed of its own, for `uuid()` and `random number()`."""
+        self._evaluations += 1
+        return Moment(now=self.context.now, seed=f"{self.state.key}/{self.state.local}/{self._evaluations}")
 
     def run(self, facts: Iterable[e.Event]) -> Facts:
         """Yield the facts and all that follows from them."""

@@ -98,7 +98,7 @@ def _constant(part: XmlPart, expression: Expression, what: str) -> None:
         )
         return
     try:
-        value = expression.evaluate({}, Moment(now=ANY_TIME))
+        value = expression.constant(Moment(now=ANY_TIME))
     except FeelEvaluationError as error:
         part.problem(f"expected {what} to have a value, but '{shorten(expression.source)}' has none: {error}")
         return

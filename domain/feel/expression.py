@@ -9,7 +9,7 @@ from domain.feel import access, calls, loops, syntax
 from domain.feel.builtins import BUILTINS
 from domain.feel.compiler import COMPILERS, Code, Compiler, MatchCode, matcher
 from domain.feel.lexer import place
-from domain.feel.limits import FeelEvaluationError, FeelSyntaxError
+from domain.feel.limits import CONSTANT_STEPS_MAX, FeelEvaluationError, FeelSyntaxError
 from domain.feel.names import know_functions
 from domain.feel.parser import parse_expression, parse_unary_tests
 from domain.feel.scopes import INPUT, Scope
@@ -58,6 +58,13 @@ class Expression:
     def within(self, variables: Mapping[str, Any], run: Run) -> Any:
         """The value, as a part of a larger evaluation that shares its budget and guards against Python's own limits."""
         return self._code(variables, run)
+
+    def constant(self, at: Moment) -> Any:
+        """The value without any variable, within `CONSTANT_STEPS_MAX`. Raises FeelEvaluationError."""
+        try:
+            return self._code({}, Run(at, steps=CONSTANT_STEPS_MAX))
+        except (RecursionError, ArithmeticError) as failure:
+            raise _refused(failure) from failure
 
     def explain(self, variables: Mapping[str, Any], at: Moment) -> Evaluation:
         """The value with the warnings that arose, for people and incidents."""

@@ -6,6 +6,9 @@ EXPRESSION_CHARACTERS_MAX = 32_768
 NESTING_LEVELS_MAX = 80
 """Parser and compiled closures use a handful of Python frames a level; this stays far below Python's own limit."""
 
+CONSTANT_STEPS_MAX = 10_000
+"""Units of work for an expression that is evaluated while a model is deployed, and reads no variable."""
+
 STEPS_MAX = 2_500_000
 """Units of work in one evaluation: one for each turn of a loop and each NODES_PER_STEP nodes in its body, for each call and
 each item that a built-in touches, more for what takes longer. A step is about a microsecond."""

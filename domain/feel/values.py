@@ -54,9 +54,11 @@ class Run:
 
     __slots__ = ("chances", "moment", "steps", "warnings")
 
-    def __init__(self, moment: Moment, warnings: list[FeelWarning] | None = None) -> None:
+    def __init__(
+        self, moment: Moment, warnings: list[FeelWarning] | None = None, *, steps: int = STEPS_MAX
+    ) -> None:
         self.moment = moment
-        self.steps = STEPS_MAX
+        self.steps = steps
         self.warnings = warnings
         self.chances = 0
 
@@ -64,7 +66,7 @@ class Run:
         """Take units of work from the budget. Raises FeelEvaluationError when it is used up."""
         self.steps -= steps
         if self.steps < 0:
-            raise FeelEvaluationError(f"the expression needs more than {STEPS_MAX} steps")
+            raise FeelEvaluationError("the expression needs more steps than it may take")
 
     def charge_text(self, text: str) -> None:
         """Take what it costs to copy or search a string; short ones are free."""
