@@ -7,7 +7,7 @@ candidate checks it against its instance.
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush, nsmallest
 
 from domain.instance import Instance
@@ -25,6 +25,8 @@ REFILL_JOBS = 1_000
 """Jobs read from the table at once."""
 REFILL_SECONDS = 0.25
 """Between two looks into the table that find nothing."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 Candidate = tuple[int, int, int]
 """Negated priority, job key, instance key: sorted in the order in which jobs are offered."""
@@ -181,6 +183,8 @@ class JobOffers:
         """Return the next time at which a job may become available without an event."""
         window = self._windows.get(job_type)
         times = [self._returning[0][0]] if self._returning else []
+        if window is not None and window.stale:
+            return EPOCH  # the table is behind, or was looked at a moment ago
         if window is not None and window.recheck_at is not None:
             times.append(window.recheck_at)
         return min(times, default=None)
@@ -221,11 +225,21 @@ class JobOffers:
     def _free(self, key: int, now: datetime) -> bool:
         return key not in self._taken and self.deadline(key, now) is None
 
+    def _leased_after(self, position: int) -> int:
+        count = 0
+        for _, since in reversed(self._leased.values()):
+            if since <= position:
+                break
+            count += 1
+        return count
+
     async def _refill(self, window: _Window, job_type: str, now: datetime) -> None:
         projected = self._projected()
-        found = await self._table.open(self._partition, job_type, now, REFILL_JOBS)
+        # The table still offers what was leased since it was brought up to date.
+        limit = REFILL_JOBS + self._leased_after(projected) + len(self._taken)
+        found = await self._table.open(self._partition, job_type, now, limit)
         new = [(-job.priority, job.key, job.instance_key) for job in found.jobs]
-        if len(new) == REFILL_JOBS:
+        if len(new) == limit:
             window.horizon = new[-1]
         else:
             window.horizon = None

@@ -4,9 +4,11 @@ It is handed events by the processor, reads the store for those that it missed, 
 """
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -20,6 +22,8 @@ BATCH_RECORDS_MAX = 2_000
 """Records in one transaction."""
 HANDED_MAX = 20_000
 """Records that wait in memory; past it they are read from the store again."""
+GATHER_SECONDS_MAX = 0.02
+"""Longest pause after a step; a step costs much the same for one event as for a hundred."""
 RETRY_SECONDS_MAX = 2.0
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ class Projector:
         self._metrics = PartitionMetrics(metrics, partition)
         self._handed: deque[EventRecord] = deque()
         self._changed = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._behind = True
         """The store may have events that are not in memory."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -65,6 +70,7 @@ class Projector:
         if position <= self.position:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wanted.set()
         heapq.heappush(self._waiting, (position, next(self._numbers), future))
         await future
 
@@ -87,13 +93,25 @@ class Projector:
             self._changed.clear()
             batch = await self._next()
             if batch:
+                started = time.monotonic()
                 self._move(await self._projection.apply(self.partition, batch))
+                took = time.monotonic() - started
                 # What is left of the batch in memory goes only now: `idle` must not be true in between.
                 while self._handed and self._handed[0].position <= self.position:
                     self._handed.popleft()
-                await asyncio.sleep(0)
+                if len(batch) < BATCH_RECORDS_MAX:
+                    await self._gather(took)
             else:
                 await self._changed.wait()
+
+    async def _gather(self, took: float) -> None:
+        """Let further events gather for as long as the last ones took, unless somebody waits to see them."""
+        if self._waiting:
+            return
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(took, GATHER_SECONDS_MAX)):
+                await self._wanted.wait()
 
     async def _next(self) -> Sequence[EventRecord]:
         """Return the records that follow the checkpoint, from memory or from the store; none if there are none yet."""

@@ -1,0 +1,215 @@
+"""The topics of the distributed mode: their names, how they have to be, making them, and seeing whether they fit.
+
+Partition p of the engine is partition p - 1 of a topic: the engine counts from 1, Kafka from 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+COMMAND_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bytes of the largest command that is read; larger ones become dead letters."""
+RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of the largest record that a topic takes: room for the largest command, and for events and dead letters around it."""
+COMMANDS_RETENTION_MS: Final = 7 * 24 * 3600 * 1000
+"""An engine that is away for longer than this loses commands."""
+DEAD_LETTERS_RETENTION_MS: Final = 30 * 24 * 3600 * 1000
+FOR_EVER: Final = -1
+REPLICATION_MAX: Final = 3
+REQUEST_MS_MAX: Final = 15_000
+
+
+class TopicDoesNotFit(Exception):  # noqa: N818 - it names what was found
+    """A topic is there, but not as the engine needs it; one sentence for each difference."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """How to reach the brokers."""
+
+    bootstrap_servers: Sequence[str]
+    security: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further options of every client: protocol, TLS context, SASL."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what every aiokafka client is made with."""
+        return {"bootstrap_servers": list(self.bootstrap_servers), **self.security}
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The names of an engine's topics."""
+
+    prefix: str = "procession"
+
+    @property
+    def commands(self) -> str:
+        return f"{self.prefix}.commands"
+
+    @property
+    def events(self) -> str:
+        return f"{self.prefix}.events"
+
+    @property
+    def dead_letters(self) -> str:
+        return f"{self.prefix}.dead-letters"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """How a topic has to be, or how it was found."""
+
+    name: str
+    partitions: int
+    settings: Mapping[str, str]
+    replication: int = 0
+
+
+def wanted(topics: Topics, partitions: int) -> tuple[Topic, ...]:
+    """Return every topic of the engine as it has to be."""
+
+    def settings(retention: int) -> dict[str, str]:
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(retention),
+            "retention.bytes": str(FOR_EVER),
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
+
+    return (
+        Topic(topics.commands, partitions, settings(COMMANDS_RETENTION_MS)),
+        Topic(topics.events, partitions, settings(FOR_EVER)),
+        Topic(topics.dead_letters, 1, settings(DEAD_LETTERS_RETENTION_MS)),
+    )
+
+
+def misfits(want: Topic, found: Topic) -> list[str]:
+    """Return a sentence for each way in which a topic cannot serve."""
+    wrong: list[str] = []
+    if found.partitions != want.partitions:
+        wrong.append(
+            f"expected topic {want.name} with {want.partitions} partitions, but it has {found.partitions}; the number "
+            "is that of the engine's partitions and never changes"
+        )
+    if "compact" in found.settings.get("cleanup.policy", ""):
+        wrong.append(
+            f"expected topic {want.name} with cleanup.policy=delete, but it is {found.settings['cleanup.policy']}: "
+            "compaction takes records out of the middle, and they are all needed"
+        )
+    size = int(found.settings.get("max.message.bytes", RECORD_BYTES_MAX))
+    if size < RECORD_BYTES_MAX:
+        wrong.append(
+            f"expected topic {want.name} with max.message.bytes of at least {RECORD_BYTES_MAX}, but it is {size}"
+        )
+    return wrong
+
+
+async def describe(cluster: Cluster, topics: Topics) -> dict[str, Topic]:
+    """Return those topics of the engine that are there, by name."""
+    admin = await _admin(cluster)
+    try:
+        return await _describe(admin, topics)
+    finally:
+        await admin.close()
+
+
+async def create(cluster: Cluster, topics: Topics, partitions: int) -> list[str]:
+    """Make the topics that are missing and return their names. Raise `TopicDoesNotFit` for one that is there and cannot serve."""
+    admin = await _admin(cluster)
+    try:
+        await _check(admin, topics, partitions)
+        found = await _describe(admin, topics)
+        brokers = len((await admin.describe_cluster())["brokers"])
+        missing = [topic for topic in wanted(topics, partitions) if topic.name not in found]
+        made = [topic.name for topic in missing if await _make(admin, topic, min(brokers, REPLICATION_MAX))]
+        # Another process may have made them meanwhile, in its own way.
+        await _check(admin, topics, partitions)
+        return made
+    finally:
+        await admin.close()
+
+
+async def check(cluster: Cluster, topics: Topics, partitions: int) -> None:
+    """Raise `TopicDoesNotFit` if a topic is missing or cannot serve."""
+    admin = await _admin(cluster)
+    try:
+        found = await _describe(admin, topics)
+        missing = [each.name for each in wanted(topics, partitions) if each.name not in found]
+        if missing:
+            raise TopicDoesNotFit(f"expected the topics {', '.join(missing)}, but they are not there")
+        await _check(admin, topics, partitions)
+    finally:
+        await admin.close()
+
+
+async def delete(cluster: Cluster, topics: Topics) -> None:
+    """Take the topics away, with all that is in them."""
+    admin = await _admin(cluster)
+    try:
+        await admin.delete_topics([topics.commands, topics.events, topics.dead_letters])
+    finally:
+        await admin.close()
+
+
+async def cluster_id(cluster: Cluster) -> str:
+    """Return the name that the brokers gave to themselves."""
+    admin = await _admin(cluster)
+    try:
+        return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
+
+
+async def _admin(cluster: Cluster) -> AIOKafkaAdminClient:
+    admin = AIOKafkaAdminClient(**cluster.options, request_timeout_ms=REQUEST_MS_MAX)
+    await admin.start()
+    return admin
+
+
+async def _check(admin: AIOKafkaAdminClient, topics: Topics, partitions: int) -> None:
+    found = await _describe(admin, topics)
+    wrong = [
+        sentence
+        for topic in wanted(topics, partitions)
+        if topic.name in found
+        for sentence in misfits(topic, found[topic.name])
+    ]
+    if wrong:
+        raise TopicDoesNotFit("; ".join(wrong))
+
+
+async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> bool:
+    settings = dict(topic.settings)
+    if replication == REPLICATION_MAX:
+        settings["min.insync.replicas"] = "2"
+    answer = await admin.create_topics([NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)])
+    for _, code, *message in answer.topic_errors:
+        if code and not issubclass(for_code(code), TopicAlreadyExistsError):
+            raise TopicDoesNotFit(f"topic {topic.name} could not be made: {for_code(code).__name__} {message}")
+    return True
+
+
+async def _describe(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, Topic]:
+    names = [topics.commands, topics.events, topics.dead_letters]
+    found: dict[str, dict[str, Any]] = {}
+    for each in await admin.describe_topics(names):
+        if each["error_code"] == 0:
+            found[each["topic"]] = each
+        elif not issubclass(for_code(each["error_code"]), UnknownTopicOrPartitionError):
+            raise TopicDoesNotFit(f"topic {each['topic']} cannot be described: {for_code(each['error_code']).__name__}")
+    if not found:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
+    settings: dict[str, dict[str, str]] = {name: {} for name in found}
+    for answer in await admin.describe_configs(resources):
+        for _, _, _, name, entries in answer.resources:
+            settings[name] = {entry[0]: entry[1] for entry in entries}
+    return {
+        name: Topic(name, len(each["partitions"]), settings[name], len(each["partitions"][0]["replicas"]))
+        for name, each in found.items()
+    }
