@@ -14,7 +14,9 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 COMMAND_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes of the largest command that is read; larger ones become dead letters."""
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Bytes of the largest record that a topic takes: room for the largest command, and for events and dead letters around it."""
+"""Bytes of the largest record that a topic takes: room for the largest command, and for the events it leads to."""
+LETTER_BYTES_MAX: Final = RECORD_BYTES_MAX + 1024 * 1024
+"""A dead letter holds the largest record, its key, and why it is here."""
 COMMANDS_RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 """An engine that is away for longer than this loses commands."""
 DEAD_LETTERS_RETENTION_MS: Final = 30 * 24 * 3600 * 1000
@@ -73,18 +75,18 @@ class Topic:
 def wanted(topics: Topics, partitions: int) -> tuple[Topic, ...]:
     """Return every topic of the engine as it has to be."""
 
-    def settings(retention: int) -> dict[str, str]:
+    def settings(retention: int, size: int = RECORD_BYTES_MAX) -> dict[str, str]:
         return {
             "cleanup.policy": "delete",
             "retention.ms": str(retention),
             "retention.bytes": str(FOR_EVER),
-            "max.message.bytes": str(RECORD_BYTES_MAX),
+            "max.message.bytes": str(size),
         }
 
     return (
         Topic(topics.commands, partitions, settings(COMMANDS_RETENTION_MS)),
         Topic(topics.events, partitions, settings(FOR_EVER)),
-        Topic(topics.dead_letters, 1, settings(DEAD_LETTERS_RETENTION_MS)),
+        Topic(topics.dead_letters, 1, settings(DEAD_LETTERS_RETENTION_MS, LETTER_BYTES_MAX)),
     )
 
 

@@ -1,0 +1,50 @@
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from infra.local_kafka import LocalKafka
+from streams.topics import Cluster, Topics, create
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+
+TOPICS = Topics("procession")
+
+
+async def _write(cluster: Cluster, values: list[bytes]) -> None:
+    async with AIOKafkaProducer(**cluster.options, enable_idempotence=True) as producer:
+        for value in values:
+            await producer.send_and_wait(TOPICS.commands, value, partition=0)
+
+
+async def _read(cluster: Cluster, count: int) -> list[bytes | None]:
+    found: list[bytes | None] = []
+    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(30):
+        where = TopicPartition(TOPICS.commands, 0)
+        consumer.assign([where])
+        await consumer.seek_to_beginning(where)
+        while len(found) < count:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += [record.value for record in records]
+    return found
+
+
+async def test_what_was_written_is_there_after_kill_9_and_after_a_new_start(tmp_path: Path) -> None:
+    kafka = await LocalKafka.start(tmp_path)
+    cluster = Cluster(kafka.bootstrap_servers)
+    await create(cluster, TOPICS, 1)
+    await _write(cluster, [b"1"])
+    kafka.kill()
+    began = time.monotonic()
+    await kafka.revive()
+    assert time.monotonic() - began < 20
+    await _write(cluster, [b"2"])
+    await kafka.stop()
+    again = await LocalKafka.start(tmp_path)
+    try:
+        assert again.bootstrap_servers == kafka.bootstrap_servers
+        assert await _read(cluster, 2) == [b"1", b"2"]
+    finally:
+        await again.stop()
