@@ -37,7 +37,7 @@ _PRECEDENCE = {
 _COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _CHAINS = {ADD: frozenset("+-"), MULTIPLY: frozenset("*/"), POWER: frozenset(("**", "^"))}
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_CLOSERS = frozenset((")", "]", "}", ",", ":", *_COMPARISONS, "and", "or", "then", "else", "return", "satisfies", "in"))
+_CLOSERS = frozenset((")", "]", "}", ",", ":", ".", *_COMPARISONS, "and", "or", "then", "else", "return", "satisfies", "in"))
 _LEADING_OPERATORS = _COMPARISONS
 _FUNCTION_KEYWORDS = frozenset(("not", "and", "or"))
 
@@ -354,11 +354,11 @@ class Parser(Cursor):
     def parenthesis(self, token: Token) -> syntax.Node:
         opened = self.open()
         following = self.token
-        if following.kind == OPERATOR and following.text in _LEADING_OPERATORS and following.text != "!=":
+        if following.kind == OPERATOR and following.text in _LEADING_OPERATORS:
             test = self.test()
             self.close(")", opened)
             assert isinstance(test, syntax.Test)
-            return _open_range(test)
+            return _either_side(test) if test.operator == "!=" else _open_range(test)
         node = self.expression()
         if self.accept(".."):
             self.closing = opened
@@ -567,6 +567,12 @@ def _open_range(test: syntax.Test) -> syntax.RangeLiteral:
     if operator.startswith("<"):
         return syntax.RangeLiteral(test.start, none, test.operand, False, operator == "<=", True)
     return syntax.RangeLiteral(test.start, test.operand, none, operator == ">=", False, True)
+
+
+def _either_side(test: syntax.Test) -> syntax.ListLiteral:
+    """`(!= 10)` as what lies below and what lies above."""
+    sides = (syntax.Test(test.start, operator, test.operand) for operator in ("<", ">"))
+    return syntax.ListLiteral(test.start, tuple(_open_range(side) for side in sides))
 
 
 def parse_expression(source: str, names: Iterable[str] = ()) -> syntax.Node:

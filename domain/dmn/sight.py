@@ -1,0 +1,143 @@
+"""Expressions of a decision model: what they can see, and how their texts become code. Knows nothing of decisions."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from domain.bpmn.problems import InvalidModel, Problems, shorten
+from domain.bpmn.xml import Xml, line_of
+from domain.feel import FeelSyntaxError, FeelType, Run, UnaryTests, coerce, compile_expression, compile_unary_tests
+
+Logic: TypeAlias = Callable[[Any, Run], Any]
+"""Compiled logic: a scope and the evaluation to a value."""
+
+EXPRESSIONS_CHARACTERS_MAX = 250_000
+"""Characters of all different expressions of one model; the dearest ones take 7 µs a character to compile."""
+
+_FIRST_WORD = re.compile(r"\w*")
+
+
+class DecisionFailure(Exception):  # noqa: N818 - it is what the model does, in the words of the domain
+    """A decision has no answer. `str()` goes on after "but"."""
+
+
+class Book:
+    """One model while it is read: its problems, its types, and the names that may stand behind a dot."""
+
+    def __init__(self, types: Mapping[str, FeelType]) -> None:
+        self.problems = Problems()
+        self.types = types
+        self.allowed: dict[str, str] = {}
+        """Text of the allowed values, by the name of the type: outputs are ranked by it."""
+        self.paths: dict[str, str] = {}
+        """Names of several words that any context of the model may have -> their first word."""
+        self.element_id = ""
+        """The element that is being read."""
+        self._characters = 0
+
+    def note_path(self, name: str) -> None:
+        """Let expressions find a name of several words behind a dot."""
+        if not name.replace("_", "a").isalnum():
+            self.paths[name] = first_word(name)
+
+    def problem(self, xml: Xml, reason: str) -> None:
+        """Note why the model cannot be used."""
+        self.problems.add(self.element_id, line_of(xml), reason)
+
+    def expect_to_compile(self, source: str) -> None:
+        """Count an expression. Raise `InvalidModel` when the model has too many."""
+        self._characters += len(source)
+        if self._characters > EXPRESSIONS_CHARACTERS_MAX:
+            raise InvalidModel.of(
+                f"expected at most {EXPRESSIONS_CHARACTERS_MAX} characters of expressions, but found more; split the model"
+            )
+
+    def type_of(self, name: str | None) -> FeelType | None:
+        """Return the type that is referred to, or None: a value of no type or of an unknown one is left as it is."""
+        if not name:
+            return None
+        found = self.types.get(name)
+        if found is None:
+            for prefix in ("feel:", "feel."):
+                name = name.removeprefix(prefix)
+            found = self.types.get(name) or self.types.get(name.rpartition(":")[2])
+        return found
+
+
+def first_word(name: str) -> str:
+    """Return the letters and digits that a name begins with."""
+    found = _FIRST_WORD.match(name)
+    return found[0] if found else ""
+
+
+class Sight:
+    """The names that are in sight at one place of the model."""
+
+    __slots__ = ("_expressions", "_names", "_tests", "book")
+
+    def __init__(self, book: Book, names: Iterable[str]) -> None:
+        self.book = book
+        self._names = {name: first_word(name) for name in names if name}
+        self._expressions: dict[str, Logic] = {}
+        self._tests: dict[str, UnaryTests] = {}
+
+    def plus(self, *names: str) -> "Sight":
+        """Return the sight of a place inside, where further names are known."""
+        return Sight(self.book, [*self._names, *names])
+
+    def _known(self, source: str) -> list[str]:
+        """Names that can stand in the text; a table has many cells, and a model many names."""
+        known = [name for name, word in self._names.items() if word in source]
+        return known + [name for name, word in self.book.paths.items() if word in source]
+
+    def logic(self, xml: Xml, source: str, what: str) -> Logic:
+        """Compile an expression. No text is null; what is wrong becomes a problem that names `what`."""
+        if source not in self._expressions:
+            self._expressions[source] = self._compile(xml, source, what)
+        return self._expressions[source]
+
+    def _compile(self, xml: Xml, source: str, what: str) -> Logic:
+        if not source:
+            return _null
+        if source in self._names:
+            return _reading(source)
+        self.book.expect_to_compile(source)
+        try:
+            return compile_expression(source, names=self._known(source), types=self.book.types).within
+        except FeelSyntaxError as error:
+            self.book.problem(xml, f"{what} '{shorten(source)}' cannot be read: {error}")
+            return _null
+
+    def tests(self, xml: Xml, source: str, what: str) -> UnaryTests:
+        """Compile unary tests. No text is `-`."""
+        if source not in self._tests:
+            self.book.expect_to_compile(source)
+            try:
+                tests = compile_unary_tests(source or "-", names=self._known(source), types=self.book.types)
+            except FeelSyntaxError as error:
+                self.book.problem(xml, f"{what} '{shorten(source)}' cannot be read: {error}")
+                tests = compile_unary_tests("-")
+            self._tests[source] = tests
+        return self._tests[source]
+
+
+def _null(_scope: Any, _run: Run) -> None:
+    return None
+
+
+def _reading(name: str) -> Logic:
+    def read(scope: Any, run: Run) -> Any:
+        try:
+            return scope[name]
+        except KeyError:
+            run.warn("NO_VARIABLE_FOUND", lambda: f"No variable found with name '{name}'")
+            return None
+
+    return read
+
+
+def typed(logic: Logic, wanted: FeelType | None) -> Logic:
+    """Return logic whose value is made to fit a declared type."""
+    if wanted is None or wanted.name == "Any":
+        return logic
+    return lambda scope, run: coerce(logic(scope, run), wanted)
