@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra import migrate
+from infra.chaos.cli import chaos
 from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
 from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
@@ -105,7 +106,7 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify, chaos)
 MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": migrate_up,
     "down": migrate_down,

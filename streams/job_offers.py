@@ -94,6 +94,8 @@ class JobOffers:
         self._table = table
         self._projected = projected
         self._start = 0
+        self._owned_at = 0
+        """Leases up to this position are known from the table only."""
         self._windows: dict[str, _Window] = {}
         self._leased: dict[int, tuple[datetime, int]] = {}
         self._returning: list[tuple[datetime, int, str, Candidate]] = []
@@ -101,7 +103,7 @@ class JobOffers:
 
     def reset(self, position: int) -> None:
         """Forget everything: what was made up to `position` is in the table, or will be."""
-        self._start = position
+        self._start = self._owned_at = position
         self._windows.clear()
         self._leased.clear()
         self._returning.clear()
@@ -235,6 +237,10 @@ class JobOffers:
 
     async def _refill(self, window: _Window, job_type: str, now: datetime) -> None:
         projected = self._projected()
+        if projected < self._owned_at:
+            # The table may still offer what was leased before this owner came.
+            window.looked_at = time.monotonic()
+            return
         # The table still offers what was leased since it was brought up to date.
         limit = REFILL_JOBS + self._leased_after(projected) + len(self._taken)
         found = await self._table.open(self._partition, job_type, now, limit)

@@ -111,7 +111,9 @@ class EngineProcess:
             return
         try:
             children = psutil.Process(pid).children()
-            serving = sorted(child.pid for child in children if " ".join(child.cmdline()).startswith(f"postgres: {ROLE}"))
+            serving = sorted(
+                child.pid for child in children if " ".join(child.cmdline()).startswith(f"postgres: {ROLE}")
+            )
         except psutil.NoSuchProcess:
             return
         if serving:
@@ -133,11 +135,11 @@ class EngineProcess:
             family += [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         process.send_signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(STOP_SECONDS_MAX):
-                while process.poll() is None:
-                    await asyncio.sleep(LOOK_SECONDS)
-        except TimeoutError:
-            raise EngineFailed(f"expected the engine to stop within {STOP_SECONDS_MAX:g} s:\n{self.last_words()}") from None
+            await asyncio.to_thread(process.wait, STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            raise EngineFailed(
+                f"expected the engine to stop within {STOP_SECONDS_MAX:g} s:\n{self.last_words()}"
+            ) from None
         left = sorted({each.pid for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE})
         if left or process.returncode != 0:
             raise EngineFailed(

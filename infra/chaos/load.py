@@ -57,7 +57,7 @@ class Load:
         self._tasks_done: set[str] = set()
 
     async def deploy(self) -> None:
-        """Deploy the processes; again until it is answered. The same bytes again give the same version."""
+        """Deploy the processes, while all is well still."""
         boundary = "chaos-boundary"
         parts = b"".join(
             f'--{boundary}\r\ncontent-disposition: form-data; name="resources"; filename="{name}.bpmn"\r\n\r\n'.encode()
@@ -68,8 +68,7 @@ class Load:
         client = Client(self._port)
         body = parts + f"--{boundary}--\r\n".encode()
         kind = f"multipart/form-data; boundary={boundary}"
-        while (answer := await client.send("POST", "/v2/deployments", body, content_type=kind)).kind == "in doubt":
-            await asyncio.sleep(RETRY_SECONDS)
+        answer = await client.send("POST", "/v2/deployments", body, content_type=kind)
         client.close()
         assert answer.kind == "answered", f"the processes cannot be deployed: {answer.body}"
 
@@ -181,9 +180,7 @@ class Load:
         doubts = 0
         while True:
             order.publications += 1
-            answer = await self._ask(
-                client, "publish-message", "/v2/messages/publication", body, key=key, again=False
-            )
+            answer = await self._ask(client, "publish-message", "/v2/messages/publication", body, key=key, again=False)
             if answer.kind != "in doubt":
                 break
             doubts += 1

@@ -1,0 +1,177 @@
+"""Rounds of load and death: one engine, one data folder, a kill at a random instant each, and checks after each and at the end."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Final, Literal, TypeAlias
+
+import asyncpg
+import msgspec
+
+from domain.keys import FIRST_PARTITION
+from infra.chaos import checks
+from infra.chaos.engine_process import EngineFailed, EngineProcess
+from infra.chaos.ledger import Ledger
+from infra.chaos.load import Load
+from infra.chaos.story import Story
+from infra.settings import Settings
+
+INSTANT_SECONDS_MAX: Final = 1.0
+"""The kill comes within so long after every partition has answered again."""
+PROGRESS_SECONDS_MAX: Final = 60.0
+"""Within that, every partition must have answered somebody after a kill."""
+DRAIN_SECONDS_MAX: Final = 90.0
+"""Within that, all instances must have ended once no further one comes in; leases and retries included."""
+LOOK_SECONDS: Final = 0.2
+
+Victim: TypeAlias = Literal["engine", "postmaster", "backend", "both", "engine, and again while it starts"]
+VICTIMS: Final[tuple[Victim, ...]] = ("engine", "postmaster", "backend", "both", "engine, and again while it starts")
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What one round saw."""
+
+    number: int
+    victim: Victim
+    instant_seconds: float
+    """Of load before the kill."""
+    recovery_seconds: float
+    """From the kill until every partition had answered somebody again."""
+    answered: int
+    in_doubt: int
+    """Requests that stayed without an answer."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What the whole run saw."""
+
+    story: Story
+    ledger: Ledger
+    findings: list[str]
+    drain_seconds: float
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, data_dir: Path, seed: int) -> None:
+        self.engine = EngineProcess(data_dir / "data", data_dir / "engine.log")
+        self.ledger = Ledger()
+        self._random = Random(seed)  # noqa: S311  # chance, not secrets
+        self._name = f"chaos-{seed}"
+        self._load = Load(self.engine.port, seed, self._name, self.ledger)
+        self._victims: list[Victim] = []
+        self._checked = 0
+
+    async def run(self, rounds: int, say: Callable[[Round], None]) -> Outcome:
+        """Run it all; `say` is told of each round. Raise `EngineFailed` if there is no use in going on."""
+        try:
+            self.engine.start()
+            await self.engine.until_ready()
+            await self._load.deploy()
+            self._load.start()
+            await self._all_partitions_answer(0)
+            for number in range(1, rounds + 1):
+                say(await self._round(number))
+            began = time.monotonic()
+            await self._drain()
+            drained = time.monotonic() - began
+            await self._load.stop()
+            story, findings = await checks.everything(self.engine.dsn(), self.ledger, self._name)
+            await self.engine.stop()
+            return Outcome(story, self.ledger, findings, drained)
+        finally:
+            await self._load.stop()
+            self.engine.clear_away()
+
+    async def _round(self, number: int) -> Round:
+        told, doubts = len(self.ledger.told), self.ledger.in_doubt.total()
+        instant = self._random.uniform(0, INSTANT_SECONDS_MAX)
+        await asyncio.sleep(instant)  # the random instant is what this is about
+        victim = self._next_victim()
+        began, mark = time.monotonic(), len(self.ledger.told)
+        await self._kill(victim)
+        await self._all_partitions_answer(mark)
+        recovery = time.monotonic() - began
+        await self._check()
+        return Round(
+            number,
+            victim,
+            instant,
+            recovery,
+            len(self.ledger.told) - told,
+            self.ledger.in_doubt.total() - doubts,
+        )
+
+    def _next_victim(self) -> Victim:
+        if not self._victims:
+            self._victims = [*VICTIMS]
+            self._random.shuffle(self._victims)
+        return self._victims.pop()
+
+    async def _kill(self, victim: Victim) -> None:
+        match victim:
+            case "engine":
+                self.engine.kill()
+                self.engine.start()
+            case "postmaster":
+                self.engine.kill_postmaster()
+            case "backend":
+                self.engine.kill_backend(self._random)
+            case "both":
+                deaths = [self.engine.kill, self.engine.kill_postmaster]
+                self._random.shuffle(deaths)
+                for die in deaths:
+                    die()
+                self.engine.start()
+            case "engine, and again while it starts":
+                self.engine.kill()
+                self.engine.start()
+                await asyncio.sleep(self._random.uniform(0, 2 * INSTANT_SECONDS_MAX))  # as above
+                self.engine.kill()
+                self.engine.start()
+        await self.engine.until_ready()
+
+    async def _all_partitions_answer(self, mark: int) -> None:
+        """Return when every partition has answered somebody since the mark."""
+        partitions = set(range(FIRST_PARTITION, FIRST_PARTITION + Settings.model_fields["partitions"].default))
+        until = time.monotonic() + PROGRESS_SECONDS_MAX
+        while silent := partitions - self.ledger.places(mark):
+            self.engine.check_alive()
+            if time.monotonic() > until:
+                raise EngineFailed(
+                    f"expected every partition to answer within {PROGRESS_SECONDS_MAX:g} s, but {sorted(silent)} did not:\n"
+                    f"{self.engine.last_words()}"
+                )
+            await self._load.moved(LOOK_SECONDS)
+
+    async def _check(self) -> None:
+        """Hold what was told since the last check against the log."""
+        connection = await asyncpg.connect(self.engine.dsn())
+        try:
+            told = self.ledger.told[self._checked :]
+            found = [*await checks.promises(connection, told), *await checks.holes(connection)]
+            self._checked += len(told)
+        finally:
+            await connection.close()
+        if found or self.ledger.surprises:
+            raise EngineFailed("\n".join([*self.ledger.surprises, *found]))
+
+    async def _drain(self) -> None:
+        """Let no more orders come in, and return when all that there are have ended."""
+        await self._load.finish_creating()
+        until = time.monotonic() + DRAIN_SECONDS_MAX
+        connection = await asyncpg.connect(self.engine.dsn())
+        try:
+            while (left := await checks.open_instances(connection)) > 0:
+                self.engine.check_alive()
+                if time.monotonic() > until:
+                    raise EngineFailed(
+                        f"expected all instances to end within {DRAIN_SECONDS_MAX:g} s, but {left} are open still:\n"
+                        f"{self.engine.last_words()}"
+                    )
+                await self._load.moved(LOOK_SECONDS)
+        finally:
+            await connection.close()
