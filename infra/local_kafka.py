@@ -53,8 +53,7 @@ class _Node:
 class LocalKafka:
     """One running cluster of one or three nodes. Whoever has started it owns it until `stop`."""
 
-    def __init__(self, folder: Path, nodes: list[_Node], cluster_id: str, settings: Mapping[str, str]) -> None:
-        self._folder = folder
+    def __init__(self, nodes: list[_Node], cluster_id: str, settings: Mapping[str, str]) -> None:
         self._nodes = nodes
         self._cluster_id = cluster_id
         self._settings = settings
@@ -67,10 +66,8 @@ class LocalKafka:
         cls, folder: Path, *, nodes: int = 1, settings: Mapping[str, str] | None = None, watched: bool = False
     ) -> Self:
         """Answer when every node serves; `watched`: a node that dies is started again. Raise `LocalKafkaError`."""
-        folder = folder.absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         cluster_id, known = _layout(folder, nodes)
-        kafka = cls(folder, known, cluster_id, settings or {})
+        kafka = cls(known, cluster_id, settings or {})
         try:
             await asyncio.gather(*(asyncio.to_thread(kafka._prepare, node) for node in known))
             for node in known:
@@ -255,9 +252,11 @@ def _programs() -> tuple[str, str]:
 def _layout(folder: Path, count: int) -> tuple[str, list[_Node]]:
     """Return the cluster's id and its nodes. Ports are chosen once, so that clients find a restarted node again."""
     assert count in (1, 3), f"expected one node or three, but found {count}"
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     layout = folder / "layout.json"
     if layout.exists():
-        known = json.loads(layout.read_text())
+        known: dict[str, Any] = json.loads(layout.read_text())
         if len(known["ports"]) != count:
             raise LocalKafkaError(f"expected {count} nodes, but {folder} holds a cluster of {len(known['ports'])}")
         if not all(_free(port) for pair in known["ports"] for port in pair):
@@ -266,7 +265,7 @@ def _layout(folder: Path, count: int) -> tuple[str, list[_Node]]:
         known = {"id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "ports": _ports(count)}
         layout.write_text(json.dumps(known))
     nodes = [_Node(at + 1, pair[0], pair[1], folder / f"node-{at + 1}") for at, pair in enumerate(known["ports"])]
-    return known["id"], nodes
+    return str(known["id"]), nodes
 
 
 def _ports(count: int) -> list[tuple[int, int]]:

@@ -189,7 +189,10 @@ async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> b
     settings = dict(topic.settings)
     if replication == REPLICATION_MAX:
         settings["min.insync.replicas"] = "2"
-    answer = await admin.create_topics([NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)])
+    # Any: aiokafka's answers have their fields made at run time.
+    answer: Any = await admin.create_topics(
+        [NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)]
+    )
     for _, code, *message in answer.topic_errors:
         if code and not issubclass(for_code(code), TopicAlreadyExistsError):
             raise TopicDoesNotFit(f"topic {topic.name} could not be made: {for_code(code).__name__} {message}")
@@ -208,7 +211,8 @@ async def _describe(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, Top
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
     settings: dict[str, dict[str, str]] = {name: {} for name in found}
-    for answer in await admin.describe_configs(resources):
+    answers: list[Any] = await admin.describe_configs(resources)
+    for answer in answers:
         for _, _, _, name, entries in answer.resources:
             settings[name] = {entry[0]: entry[1] for entry in entries}
     return {
