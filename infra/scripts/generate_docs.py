@@ -8,6 +8,7 @@ from typing import Any, Final
 import typer.main
 from prometheus_client import CollectorRegistry
 
+from domain.elements import REGISTER
 from infra import cli as command_line
 from infra.scripts.http_page import http_page
 from infra.scripts.struct_pages import commands_page, events_page
@@ -87,6 +88,33 @@ def metrics() -> str:
     )
 
 
+def elements() -> str:
+    """The page of BPMN elements: what the register has."""
+    by_tag: dict[str, list[str]] = {}
+    for tag, definition, _ in REGISTER:
+        by_tag.setdefault(tag, []).append(definition.removesuffix("EventDefinition") or "none")
+    rows = [
+        f"| `{tag}` | {', '.join(kinds) if tag.endswith('Event') or kinds != ['none'] else ''} |"
+        for tag, kinds in by_tag.items()
+    ]
+    return "\n".join(
+        [
+            "# BPMN elements",
+            "",
+            note("domain/elements/"),
+            "",
+            "What a model may contain. Anything else is refused at deployment, with element, line and the words *is not supported yet*.",
+            "Activities may be multi-instance, parallel or sequential. A `subProcess` may be triggered by an event: only there may a start",
+            "event be one of error or escalation.",
+            "",
+            "| element | kinds of event |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def cli() -> str:
     """The page of the command line."""
     root = typer.main.get_command(command_line.app)
@@ -128,6 +156,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands": commands,
     "events": events,
     "http": http,
+    "elements": elements,
     "metrics": metrics,
     "cli": cli,
 }
