@@ -4,13 +4,14 @@ One table of operations serves the routing (two dictionary look-ups, whatever th
 the OpenAPI document. It knows no operation by name.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qs
 
+import asyncpg
 import msgspec
-import structlog
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -21,11 +22,20 @@ from api.waiting import Acknowledged
 from projections.queries import BadQuery, Shape
 from streams.work import NoAnswer, Overloaded, Unavailable
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 PREFIX: Final = "/v2"
 KEY: Final = re.compile(r"-?[0-9]{1,25}")
 PARAMETER_CHARACTERS_MAX: Final = 1_000
+
+_DATABASE_GONE: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""How asyncpg says, in the middle of a read or before it, that the database is away."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -181,10 +191,8 @@ class Operations(BaseRoute):
             answer = self._problem(problem, scope)
         except bodies.Gone:
             return
-        except Exception:  # a bug of ours: the caller learns that it is ours, and the log learns which
-            log.exception("request failed", method=scope["method"], path=scope["path"])
-            detail = "the request could not be carried out because of an error of the engine; its log says more"
-            answer = self._problem(Problem(500, "INTERNAL_ERROR", detail), scope)
+        except Exception as error:
+            answer = self._problem(_failure(error, scope), scope)
         await respond(send, answer, head=scope["method"] == "HEAD")
 
     @staticmethod
@@ -244,6 +252,18 @@ class Operations(BaseRoute):
         if not body and operation.optional:
             body = b"{}"
         return bodies.decode(operation.body, body)  # type: ignore[arg-type]  # `operation.body` is no None here
+
+
+def _failure(error: Exception, scope: Scope) -> Problem:
+    """Return what a caller is told of an error: that the database is away, or that the error is ours. The log learns which."""
+    asked = f"{scope['method']} {scope['path']}"
+    # A value that cannot be sent is an InterfaceError as well, and ours.
+    if isinstance(error, _DATABASE_GONE) and not isinstance(error, ValueError):
+        log.warning("%s found no database: %s: %s", asked, type(error).__name__, error)
+        return unavailable("the database does not answer just now; try again")
+    log.error("%s failed", asked, exc_info=error)
+    detail = "the request could not be carried out because of an error of the engine; its log says more"
+    return Problem(500, "INTERNAL_ERROR", detail)
 
 
 async def respond(send: Send, answer: Answer, *, head: bool = False) -> None:
