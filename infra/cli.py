@@ -15,6 +15,7 @@ from rich.table import Table
 from infra import migrate
 from infra.chaos.cli import chaos
 from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
+from infra.engine_lock import EngineCannotStart, EngineLost
 from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
 
@@ -136,7 +137,7 @@ def main() -> None:
     """Run one command; a mistake of the user ends as one sentence and exit code 1."""
     try:
         app()
-    except (BadSettings, EmbeddedPostgresError, migrate.MigrationFailed) as error:
+    except (BadSettings, EmbeddedPostgresError, EngineCannotStart, EngineLost, migrate.MigrationFailed) as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
 

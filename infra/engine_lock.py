@@ -26,6 +26,10 @@ class EngineCannotStart(Exception):  # noqa: N818 - it names what happened
     """The engine cannot run on this database; the sentence says why."""
 
 
+class EngineLost(Exception):  # noqa: N818 - it names what happened
+    """The engine had to end by itself: a partition was taken over."""
+
+
 class EngineLock:
     """Held by one engine."""
 

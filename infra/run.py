@@ -17,7 +17,7 @@ from api.app import create_app
 from infra import demo as demonstration
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.engine import Engine
-from infra.engine_lock import EngineCannotStart
+from infra.engine_lock import EngineCannotStart, EngineLost
 from infra.settings import Settings
 
 GRACE_SECONDS: Final = 5
@@ -27,10 +27,6 @@ GC_THRESHOLD: Final = 50_000
 BACKLOG_CONNECTIONS: Final = 2_048
 
 log = logging.getLogger(__name__)
-
-
-class EngineLost(Exception):  # noqa: N818 - it names what happened
-    """The engine had to end by itself: a partition was taken over, or cannot be read."""
 
 
 class _Server(uvicorn.Server):
@@ -59,7 +55,9 @@ def _main(work: Coroutine[Any, Any, None]) -> None:
 async def _up(settings: Settings) -> None:
     with _told_to_stop() as told:
         async with serving(settings) as (engine, address):
-            Console().print(f"Procession serves on {address}   its documentation: {address}/docs", highlight=False, soft_wrap=True)
+            Console().print(
+                f"Procession serves on {address}   its documentation: {address}/docs", highlight=False, soft_wrap=True
+            )
             await _until(engine, told)
 
 
