@@ -20,6 +20,7 @@ STATUSES: Final[Mapping[int, str]] = {
     404: "There is no such thing.",
     409: "It is in a state in which this cannot be, or exists already.",
     413: "The body is too large.",
+    422: "It could not be carried out: the model goes on for ever without waiting.",
     415: "The body is of another content type.",
     500: "An error of the engine.",
     503: "Busy, or not ready: try again.",
@@ -157,6 +158,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
         declared |= {413, 415}
     if operation.reads:
         declared.add(504)
+    if commands(operation):
+        declared |= {409, 422, 503, 504}
     problem = {MEDIA_TYPE: {"schema": {"$ref": REFERENCE + "Problem"}}}
     for status in sorted(declared):
         found[str(status)] = {"description": STATUSES[status], "content": problem}

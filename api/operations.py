@@ -191,7 +191,7 @@ class Operations(BaseRoute):
             answer = self._problem(problem, scope)
         except bodies.Gone:
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             answer = self._problem(_failure(error, scope), scope)
         await respond(send, answer, head=scope["method"] == "HEAD")
 

@@ -73,6 +73,16 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "UNAVAILABLE", detail, {"retry-after": "1"})
 
 
+ENDLESS: Final = "TooManyFacts: "
+"""How the reason begins when a model goes on for ever without waiting: an error of the model, not of the engine."""
+
+
 def refused(rejected: Rejected) -> Problem:
-    """Tell why the engine refused a command."""
+    """Tell why the engine refused a command; what went wrong inside of it stays in its log."""
+    if rejected.code == "PROCESSING_ERROR":
+        if rejected.reason.startswith(ENDLESS):
+            return Problem(422, rejected.code, rejected.reason.removeprefix(ENDLESS))
+        return Problem(
+            500, rejected.code, "the engine could not carry it out because of an error of its own; its log says more"
+        )
     return Problem(STATUSES[rejected.code], rejected.code, rejected.reason)

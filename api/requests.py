@@ -4,7 +4,7 @@ Names become camelCase on the wire. A field that may be left out may be null too
 Fields that are taken for compatibility and mean nothing here (`operationReference`, `leaseToken`) say so.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -21,6 +21,8 @@ MILLISECONDS_MAX = 10 * 365 * 24 * 3600 * 1000
 TIMESTAMP_MAX = 32_503_680_000_000
 """The year 3000, in milliseconds since 1970."""
 INT32_MAX = 2**31 - 1
+SORTS_MAX = 20
+"""Fields that one search may sort by."""
 JOBS_PER_ACTIVATION_MAX = 10_000
 REQUEST_TIMEOUT_MAX = 600_000
 """Milliseconds that one request may be held."""
@@ -35,6 +37,7 @@ Tag: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_:.-]{0,99}$")]
 Names: TypeAlias = Annotated[list[Word], Meta(max_length=LIST_LENGTH_MAX)]
 Version: TypeAlias = Annotated[int, Meta(ge=-1, le=INT32_MAX)]
 """-1 means the latest."""
+Cursor: TypeAlias = Annotated[str, Meta(max_length=20_000)]
 Retries: TypeAlias = Annotated[int, Meta(ge=0, le=INT32_MAX)]
 Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=MILLISECONDS_MAX)]
 RequestTimeout: TypeAlias = Annotated[int, Meta(ge=-REQUEST_TIMEOUT_MAX, le=REQUEST_TIMEOUT_MAX)]
@@ -262,12 +265,28 @@ class EvaluateExpression(Request):
     scope_key: Key | None = None
 
 
+class Criterion(Request):
+    """Sort by a field."""
+
+    field: Name
+    order: Literal["ASC", "DESC", "asc", "desc"] | None = None
+
+
+class Page(Request):
+    """Which part of the result: at most one of `from`, `after` and `before`."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    start: Annotated[int, Meta(ge=0, le=INT32_MAX)] | None = msgspec.field(name="from", default=None)
+    after: Cursor | None = None
+    before: Cursor | None = None
+
+
 class Search(Request):
     """A search: all three parts may be left out."""
 
     filter: dict[str, Any] | None = None
-    sort: list[dict[str, Any]] | None = None
-    page: dict[str, Any] | None = None
+    sort: Annotated[list[Criterion], Meta(max_length=SORTS_MAX)] | None = None
+    page: Page | None = None
 
 
 class FilterOnly(Request):

@@ -15,7 +15,12 @@ from projections import queries
 
 def request_of(body: Search | FilterOnly) -> dict[str, Any]:
     """Return a search as the query layer takes it."""
-    return {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
+    request: dict[str, Any] = {} if body.filter is None else {"filter": body.filter}
+    if isinstance(body, Search):
+        for name, part in (("sort", body.sort), ("page", body.page)):
+            if part is not None:
+                request[name] = msgspec.to_builtins(part)
+    return request
 
 
 async def search(

@@ -6,7 +6,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from api.operations import Answer, Call, json
-from api.problems import invalid, not_found, refused
+from api.problems import Problem, invalid, not_found, refused
 from domain.commands import AnyCommand
 from domain.keys import FIRST_PARTITION, KEY_MAX, partition_of
 from domain.results import Rejected
@@ -64,13 +64,19 @@ def owned(call: Call, text: str, what: str) -> int:
     return key
 
 
-def accepted(call: Call, reply: Reply) -> "Mapping[str, Any]":
-    """Return the answer of a command that was accepted; raise `Problem` if it was refused."""
+def accepted(call: Call, reply: Reply, names: str = "") -> "Mapping[str, Any]":
+    """Return the answer of a command that was accepted; raise `Problem` if it was refused.
+
+    `names` is a field that the answer of such a command has.
+    """
     call.api.acknowledged.note(reply.partition, reply.position)
     if isinstance(reply.result, Rejected):
         problem = refused(reply.result)
         problem.headers = {POSITION_HEADER: f"{reply.partition}-{reply.position}"}
         raise problem
+    if names and names not in reply.result:
+        detail = "expected an Idempotency-Key for each command, but found one that another command had"
+        raise Problem(409, "ALREADY_EXISTS", detail)
     return reply.result
 
 
@@ -86,10 +92,10 @@ async def submit(call: Call, command: AnyCommand) -> Answer:
     return Answer(204, headers=position(reply))
 
 
-async def submit_for(call: Call, command: AnyCommand, **more: Any) -> Answer:
-    """Carry out a command and answer with what it returns, and `more`."""
+async def submit_for(call: Call, command: AnyCommand, names: str) -> Answer:
+    """Carry out a command and answer with what it returns, of which `names` is one field."""
     reply = await call.api.engine.gateway.submit(command)
-    return json({**accepted(call, reply), **more}, position(reply))
+    return json({**accepted(call, reply, names), "tenantId": DEFAULT_TENANT}, position(reply))
 
 
 def check_tenant(tenant: str | None) -> None:

@@ -13,6 +13,7 @@ from domain import commands as c
 from domain import events as e
 from domain.bounds import bounded
 from domain.decide_instance import decide_instance, quarantine
+from domain.decisions import decide_evaluation
 from domain.deployed import Deployed, decide_deployed, evolve_deployed
 from domain.instance import Instance, evolve
 from domain.messages import MessageBucket, decide_bucket, evolve_bucket
@@ -64,6 +65,8 @@ def _decide(state: State, command: c.AnyCommand, context: Context) -> Facts | Re
             return decide_signal(state, command, context)
         case Deployed():
             return decide_deployed(state, command, context)
+        case Stateless() if isinstance(command, c.EvaluateDecision):
+            return decide_evaluation(command, context)
         case Stateless():
             raise AssertionError(f"{command!r} addresses a stream that decides nothing")
 

@@ -6,7 +6,7 @@ from api.operations import Answer, Call, Operation, json
 from api.problems import invalid, not_found
 from api.requests import EvaluateDecision, EvaluateExpression, Search
 from api.searching import get, get_derived, search
-from api.submitting import DEFAULT_TENANT, addressed, check_tenant, owned, stamp, submit_for
+from api.submitting import addressed, check_tenant, owned, stamp, submit_for
 from api.waiting import current
 from domain import commands as c
 from domain import feel
@@ -78,7 +78,7 @@ async def evaluate_decision(call: Call, body: EvaluateDecision) -> Answer:
         variables=body.variables or {},
         **stamp(call),
     )
-    return await submit_for(call, command, tenantId=DEFAULT_TENANT)
+    return await submit_for(call, command, "decisionEvaluationKey")
 
 
 async def evaluate_expression(call: Call, body: EvaluateExpression) -> Answer:
@@ -122,7 +122,7 @@ OPERATIONS = (
         TAG,
         answer="EvaluateDecisionResult",
         body=EvaluateDecision,
-        errors=(404, 503, 504),
+        errors=(404, 409, 503, 504),
     ),
     Operation(
         "GET",

@@ -34,7 +34,7 @@ async def deploy(call: Call) -> Answer:
     """Deploy all files (parts named `resources`) or none; their extension tells the kind: .bpmn, .dmn, .form."""
     resources = await _files(call)
     reply = await call.api.engine.gateway.submit(c.DeployResources(resources=resources, **stamp(call)))
-    deployed = accepted(call, reply)
+    deployed = accepted(call, reply, "deploymentKey")
     return json(
         {
             "deploymentKey": deployed["deploymentKey"],

@@ -6,7 +6,7 @@ from api.operations import Answer, Call, Operation
 from api.problems import invalid
 from api.requests import BroadcastSignal, CorrelateMessage, PublishMessage, Search
 from api.searching import search
-from api.submitting import DEFAULT_TENANT, check_tenant, stamp, submit_for
+from api.submitting import check_tenant, stamp, submit_for
 from domain import commands as c
 from projections import queries
 
@@ -25,7 +25,7 @@ async def publish(call: Call, body: PublishMessage) -> Answer:
         variables=body.variables or {},
         **stamp(call),
     )
-    return await submit_for(call, command, tenantId=DEFAULT_TENANT)
+    return await submit_for(call, command, "messageKey")
 
 
 async def correlate(call: Call, body: CorrelateMessage) -> Answer:
@@ -35,7 +35,7 @@ async def correlate(call: Call, body: CorrelateMessage) -> Answer:
     command = c.CorrelateMessage(
         name=body.name, correlation_key=body.correlation_key or "", variables=body.variables or {}, **stamp(call)
     )
-    return await submit_for(call, command, tenantId=DEFAULT_TENANT)
+    return await submit_for(call, command, "processInstanceKey")
 
 
 def _check_business_id(business_id: str | None) -> None:
@@ -47,7 +47,7 @@ async def broadcast(call: Call, body: BroadcastSignal) -> Answer:
     """Tell everyone who waits for the signal now, and start the processes that begin with it."""
     check_tenant(body.tenant_id)
     command = c.BroadcastSignal(name=body.signal_name, variables=body.variables or {}, **stamp(call))
-    return await submit_for(call, command, tenantId=DEFAULT_TENANT)
+    return await submit_for(call, command, "signalKey")
 
 
 async def search_subscriptions(call: Call, body: Search) -> Answer:
@@ -86,7 +86,7 @@ OPERATIONS = (
         TAG,
         answer="SignalBroadcastResult",
         body=BroadcastSignal,
-        errors=(404, 503, 504),
+        errors=(404, 409, 503, 504),
     ),
     Operation(
         "POST",

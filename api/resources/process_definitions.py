@@ -40,7 +40,7 @@ async def get_start_form(call: Call) -> Answer:
     return Answer(204) if form is None else json(form)
 
 
-async def element_statistics(call: Call, body: FilterOnly) -> Answer:
+async def definition_statistics(call: Call, body: FilterOnly) -> Answer:
     """Count active, completed, canceled element instances and those with incidents, per element, over all instances."""
     addressed(call, WHAT)
     await current(call)
@@ -91,7 +91,7 @@ OPERATIONS = (
     Operation(
         "POST",
         "/process-definitions/{processDefinitionKey}/statistics/element-instances",
-        element_statistics,
+        definition_statistics,
         TAG,
         answer="ProcessElementStatistics",
         body=FilterOnly,

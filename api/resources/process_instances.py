@@ -28,7 +28,7 @@ async def create(call: Call, body: CreateProcessInstance) -> Answer:
         reply = await gateway.submit_and_await_completion(command, timeout / 1000)
     else:
         reply = await gateway.submit(command)
-    created = accepted(call, reply)
+    created = accepted(call, reply, "processInstanceKey")
     return json({"variables": {}, **created, "tenantId": DEFAULT_TENANT}, position(reply))
 
 
