@@ -20,13 +20,15 @@ _SERVES = re.compile(r"Procession serves on (\S+)")
 
 
 class Running:
-    """An engine process, what it has printed, and its address."""
+    """An engine process, what it has printed, and its address. Settings are those of the environment's variables."""
 
-    def __init__(self, data_dir: Path, command: str = "up") -> None:
-        arguments = [PROCESSION, command, "--port", "0", "--data-dir", str(data_dir)]
+    def __init__(self, command: str, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PROCESSION_")}
         self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**environment, "COLUMNS": "200"}
+            [PROCESSION, command, "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**environment, "COLUMNS": "200", **settings},
         )
         self.output = ""
         self.address = self.until(_SERVES)[1]
@@ -55,7 +57,19 @@ class Running:
 @contextlib.contextmanager
 def running(data_dir: Path, command: str = "up") -> Iterator[Running]:
     """Run an engine while the block runs, and end it and its PostgreSQL cleanly."""
-    engine = Running(data_dir, command)
+    with _ending(Running(command, PROCESSION_DATA_DIR=str(data_dir))) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def running_on(dsn: str) -> Iterator[Running]:
+    """Run an engine on a database that is there."""
+    with _ending(Running("up", PROCESSION_DATABASE_URL=dsn)) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def _ending(engine: Running) -> Iterator[Running]:
     try:
         yield engine
     finally:
@@ -65,7 +79,8 @@ def running(data_dir: Path, command: str = "up") -> Iterator[Running]:
 
 def run(blocks: Iterable[str], address: str, **variables: str) -> str:
     """Run blocks of bash one after the other in one shell, from the checkout's root; return what they print."""
-    script = "set -eu\n" + "\n".join(blocks).replace(ADDRESS, address)
+    # The command as installed here: `./procession` would look whether to install it anew.
+    script = "set -eu\n" + "\n".join(blocks).replace(ADDRESS, address).replace("./procession ", f"{PROCESSION} ")
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=ROOT,
