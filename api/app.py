@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from api.auth import Authentication
 from api.docs import page
 from api.engine import Engine, Settings
 from api.openapi import document
@@ -46,6 +47,8 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     _serve_health(app, engine)
     _serve_documentation(app)
     app.add_exception_handler(HTTPException, _http_problem)
+    if settings.api_token is not None:
+        app.add_middleware(Authentication, token=settings.api_token.get_secret_value())
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import asyncpg
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from domain.commands import AnyCommand, CreateInstance
 from streams.work import Reply
@@ -108,6 +109,11 @@ class Settings(Protocol):
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """Origins that a browser may call from."""
+        ...
+
+    @property
+    def api_token(self) -> SecretStr | None:
+        """What callers must show; None: nothing."""
         ...
 
     @property

@@ -5,6 +5,7 @@ from os import urandom
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from api.auth import CALLER
 from api.operations import Answer, Call, json
 from api.problems import Problem, invalid, not_found, refused
 from domain.commands import AnyCommand
@@ -48,7 +49,7 @@ def stamp(call: Call) -> Stamp:
         )
     else:
         command_id = given
-    return {"id": command_id, "issued_at": call.api.engine.clock.now(), "by": ""}
+    return {"id": command_id, "issued_at": call.api.engine.clock.now(), "by": call.scope.get(CALLER, "")}
 
 
 def addressed(call: Call, what: str) -> int:

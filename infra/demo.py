@@ -31,9 +31,10 @@ def order_model() -> Path:
     return beside if beside.exists() else Path(str(files("infra") / "examples" / "order.bpmn"))
 
 
-async def play(address: str, out: Console, instances: int = INSTANCES) -> None:
+async def play(address: str, out: Console, token: str | None = None, instances: int = INSTANCES) -> None:
     """Deploy, start and work until every small order is through; then say what to try. The worker goes on until cancelled."""
-    async with httpx.AsyncClient(base_url=f"{address}/v2", timeout=30) as client:
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=f"{address}/v2", timeout=30, headers=headers) as client:
         await _deploy(client)
         done: Counter[str] = Counter()
         workers = [asyncio.create_task(_work(client, job_type, done)) for job_type in JOB_TYPES]
@@ -112,9 +113,7 @@ async def _work(client: httpx.AsyncClient, job_type: str, done: Counter[str]) ->
         answer = await client.post("/jobs/activation", json=wanted)
         answer.raise_for_status()
         for job in answer.json()["jobs"]:
-            result = await client.post(
-                f"/jobs/{job['jobKey']}/completion", json={"variables": {"by": "demo"}}
-            )
+            result = await client.post(f"/jobs/{job['jobKey']}/completion", json={"variables": {"by": "demo"}})
             result.raise_for_status()
             done[job_type] += 1
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import ipaddress
 import logging
 import signal
 import socket
@@ -18,7 +19,7 @@ from infra import demo as demonstration
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart, EngineLost
-from infra.settings import Settings
+from infra.settings import BadSettings, Settings
 
 GRACE_SECONDS: Final = 5
 """For requests that are being answered when the API is told to stop."""
@@ -39,12 +40,27 @@ class _Server(uvicorn.Server):
 
 def up(settings: Settings) -> None:
     """Run the engine and its API until SIGTERM or Ctrl-C."""
+    _refuse_open_doors(settings)
     _main(_up(settings))
 
 
 def demo(settings: Settings) -> None:
     """Run the engine with an example process, a worker and some instances; then serve until SIGTERM or Ctrl-C."""
+    _refuse_open_doors(settings)
     _main(_demo(settings))
+
+
+def _refuse_open_doors(settings: Settings) -> None:
+    """Raise `BadSettings` if others than this machine could write without showing who they are."""
+    try:
+        local = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        local = settings.host == "localhost"
+    if not local and settings.api_token is None and not settings.allow_anonymous:
+        raise BadSettings(
+            f"expected PROCESSION_API_TOKEN to be set before the API listens on {settings.host}, where others reach it;"
+            " PROCESSION_ALLOW_ANONYMOUS=true lets everybody do everything"
+        )
 
 
 def _main(work: Coroutine[Any, Any, None]) -> None:
@@ -63,9 +79,10 @@ async def _up(settings: Settings) -> None:
 
 async def _demo(settings: Settings) -> None:
     out = Console()
+    token = settings.api_token.get_secret_value() if settings.api_token else None
     with _told_to_stop() as told:
         async with serving(settings) as (engine, address):
-            play = asyncio.create_task(demonstration.play(address, out), name="demo")
+            play = asyncio.create_task(demonstration.play(address, out, token), name="demo")
             try:
                 await _until(engine, told, play)
             finally:

@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     """The least severe lines that are written."""
     log_format: Literal["console", "json"] = "console"
     """console for people, json for machines, one object a line."""
+    api_token: SecretStr | None = None
+    """What callers of the API must show, as bearer token or as the password of basic authentication, whose user name then stands
+    in the records as who wanted it. Not set, everybody who reaches the port may do everything."""
+    allow_anonymous: bool = False
+    """Lets the API listen on other addresses than this machine's own without an api_token."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins, separated by commas, from which a browser may call the API, as https://console.example.org; * for all."""
     request_bytes_max: int = Field(4 * 1024 * 1024, ge=1024)

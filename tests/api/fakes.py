@@ -100,6 +100,7 @@ class FakeEngine:
 @dataclass(frozen=True)
 class FakeSettings:
     cors_origins: tuple[str, ...] = ()
+    api_token: None = None
     request_bytes_max: int = 1_000_000
     host: str = "127.0.0.1"
     port: int = 8080
