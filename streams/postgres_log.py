@@ -1,7 +1,7 @@
 """The command log in PostgreSQL: the table `commands`, notifications to wake readers, and direct wakes inside a process.
 
-Publishing is asynchronous in the sense of PostgreSQL's `synchronous_commit = off`: a crash of the server may lose the last
-commands, but none whose events were committed, since those are flushed after them; and nothing is acknowledged before that.
+Publishing waits for the disk (PostgreSQL's `synchronous_commit`, which is not to be turned off here): a publisher that outlives a
+crash of the server goes on from what it was told, and a reaction that it holds for published and the server forgot would be lost.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ class PostgresLog:
         if self._publisher is None or self._publisher.is_closed():
             self._publisher = await asyncpg.connect(
                 self._dsn,
-                server_settings={"synchronous_commit": "off", "application_name": "procession publisher"},
+                server_settings={"synchronous_commit": "on", "application_name": "procession publisher"},
             )
         partitions = sorted({record.partition for record in records})
         await self._publisher.execute(
