@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, Literal, TypeAlias
@@ -13,9 +13,10 @@ import msgspec
 from domain.keys import FIRST_PARTITION
 from infra.chaos import checks
 from infra.chaos.engine_process import EngineFailed, EngineProcess
-from infra.chaos.ledger import Ledger
+from infra.chaos.ledger import Ledger, Told
 from infra.chaos.load import Load
 from infra.chaos.story import Story
+from infra.embedded_postgres import running_dsn
 from infra.settings import Settings
 
 INSTANT_SECONDS_MAX: Final = 1.0
@@ -91,11 +92,12 @@ class Chaos:
         instant = self._random.uniform(0, INSTANT_SECONDS_MAX)
         await asyncio.sleep(instant)  # the random instant is what this is about
         victim = self._next_victim()
-        began, mark = time.monotonic(), len(self.ledger.told)
+        began = time.monotonic()
         await self._kill(victim)
-        await self._all_partitions_answer(mark)
-        recovery = time.monotonic() - began
         await self._check()
+        # What was told before the database was back may have been on its way when it died.
+        await self._all_partitions_answer(len(self.ledger.told))
+        recovery = time.monotonic() - began
         return Round(
             number,
             victim,
@@ -148,16 +150,33 @@ class Chaos:
             await self._load.moved(LOOK_SECONDS)
 
     async def _check(self) -> None:
-        """Hold what was told since the last check against the log."""
-        connection = await asyncpg.connect(self.engine.dsn())
-        try:
-            told = self.ledger.told[self._checked :]
-            found = [*await checks.promises(connection, told), *await checks.holes(connection)]
-            self._checked += len(told)
-        finally:
-            await connection.close()
+        """Hold what was told since the last check against the log, once the database is back."""
+        told = self.ledger.told[self._checked :]
+        until = time.monotonic() + PROGRESS_SECONDS_MAX
+        while (found := await self._compare(told)) is None:
+            self.engine.check_alive()
+            if time.monotonic() > until:
+                raise EngineFailed(
+                    f"expected the database to be back within {PROGRESS_SECONDS_MAX:g} s:\n{self.engine.last_words()}"
+                )
+            await self._load.moved(LOOK_SECONDS)
+        self._checked += len(told)
         if found or self.ledger.surprises:
             raise EngineFailed("\n".join([*self.ledger.surprises, *found]))
+
+    async def _compare(self, told: Sequence[Told]) -> list[str] | None:
+        """Return what the log does not bear out; None if the database is away."""
+        try:
+            dsn = running_dsn(self.engine.data_dir)
+            if dsn is None:
+                return None
+            connection = await asyncpg.connect(dsn)
+            try:
+                return [*await checks.promises(connection, told), *await checks.holes(connection)]
+            finally:
+                connection.terminate()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            return None
 
     async def _drain(self) -> None:
         """Let no more orders come in, and return when all that there are have ended."""
