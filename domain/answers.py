@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from domain import commands as c
 from domain import events as e
+from domain.decisions import json_text
 from domain.instance import Instance
 
 _E = TypeVar("_E", bound=e.Event)
@@ -22,6 +23,8 @@ def answer(command: c.AnyCommand, facts: Sequence[e.Event]) -> dict[str, Any]:
             return {"messageKey": str(_first(facts, e.MessagePublished).key)}
         case c.CorrelateMessage():
             return _correlated(facts)
+        case c.EvaluateDecision():
+            return _evaluated(_first(facts, e.DecisionEvaluated))
         case c.BroadcastSignal():
             return {"signalKey": str(_first(facts, e.SignalBroadcast).key)}
         case _:
@@ -50,23 +53,78 @@ def _correlated(facts: Sequence[e.Event]) -> dict[str, Any]:
 
 
 def _deployed(facts: Sequence[e.Event]) -> dict[str, Any]:
-    processes: list[dict[str, Any]] = []
+    lists: dict[str, list[dict[str, Any]]] = {"processes": [], "decisions": [], "decisionRequirements": []}
     for fact in facts:
-        if isinstance(fact, e.ProcessDefined):
-            definition_id = fact.process_id
-        elif isinstance(fact, e.DefinitionKept):
-            definition_id = fact.definition_id
-        else:
-            continue
-        processes.append(
+        match fact:
+            case e.ProcessDefined():
+                lists["processes"].append(_process(fact, fact.process_id))
+            case e.DecisionRequirementsDefined():
+                lists["decisionRequirements"].append(_requirements(fact, fact.requirements_id))
+            case e.DecisionDefined():
+                lists["decisions"].append(_decision(fact, fact.decision_id))
+            case e.DefinitionKept(kind="process"):
+                lists["processes"].append(_process(fact, fact.definition_id))
+            case e.DefinitionKept(kind="requirements"):
+                lists["decisionRequirements"].append(_requirements(fact, fact.definition_id))
+            case e.DefinitionKept(kind="decision"):
+                lists["decisions"].append(_decision(fact, fact.definition_id))
+            case _:
+                pass
+    return {"deploymentKey": str(_first(facts, e.DeploymentCreated).key), **lists}
+
+
+def _process(fact: e.ProcessDefined | e.DefinitionKept, process_id: str) -> dict[str, Any]:
+    return {
+        "processDefinitionKey": str(fact.key),
+        "processDefinitionId": process_id,
+        "processDefinitionVersion": fact.version,
+        "resourceName": fact.resource_name,
+    }
+
+
+def _requirements(fact: e.DecisionRequirementsDefined | e.DefinitionKept, requirements_id: str) -> dict[str, Any]:
+    return {
+        "decisionRequirementsKey": str(fact.key),
+        "decisionRequirementsId": requirements_id,
+        "decisionRequirementsName": fact.name,
+        "version": fact.version,
+        "resourceName": fact.resource_name,
+    }
+
+
+def _decision(fact: e.DecisionDefined | e.DefinitionKept, decision_id: str) -> dict[str, Any]:
+    return {
+        "decisionDefinitionKey": str(fact.key),
+        "decisionDefinitionId": decision_id,
+        "name": fact.name,
+        "version": fact.version,
+        "decisionRequirementsId": fact.requirements_id,
+        "decisionRequirementsKey": str(fact.requirements_key),
+    }
+
+
+def _evaluated(fact: e.DecisionEvaluated) -> dict[str, Any]:
+    return {
+        "decisionEvaluationKey": str(fact.key),
+        "decisionInstanceKey": str(fact.key),
+        "decisionDefinitionId": fact.decision_id,
+        "decisionDefinitionKey": str(fact.decision_key),
+        "decisionDefinitionName": fact.decision_name,
+        "decisionDefinitionVersion": fact.decision_version,
+        "decisionRequirementsId": fact.requirements_id,
+        "decisionRequirementsKey": str(fact.requirements_key),
+        "output": json_text(fact.output),
+        "failureMessage": fact.failure,
+        "failedDecisionDefinitionId": fact.failed_decision_id,
+        "evaluatedDecisions": [
             {
-                "processDefinitionKey": str(fact.key),
-                "processDefinitionId": definition_id,
-                "processDefinitionVersion": fact.version,
-                "resourceName": fact.resource_name,
+                **entry,
+                "output": json_text(entry["output"]),
+                "decisionEvaluationInstanceKey": f"{fact.key}{index:04}",
             }
-        )
-    return {"deploymentKey": str(_first(facts, e.DeploymentCreated).key), "processes": processes}
+            for index, entry in enumerate(fact.evaluated, start=1)
+        ],
+    }
 
 
 def activated_job(

@@ -5,9 +5,13 @@ events, so that replay never asks again.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.model import ProcessModel
+
+if TYPE_CHECKING:
+    from domain.decisions import DecisionVersion
+    from domain.dmn import Decision
 
 
 class Definitions(Protocol):
@@ -35,4 +39,21 @@ class Definitions(Protocol):
 
     def signal_starts(self, name: str) -> Iterator[tuple[ProcessModel, str]]:
         """Yield the latest models with a signal start event of that name, and the element's id."""
+        ...
+
+    def decision(self, key: int) -> "DecisionVersion | None":
+        """Return one version of a decision, if it is not deleted."""
+
+    def latest_decision(self, decision_id: str, version_tag: str | None = None) -> "DecisionVersion | None":
+        """Return the latest version of a decision (of those that carry the version tag) that is not deleted."""
+
+    def bound_decision(self, decision_id: str, definition_key: int) -> "DecisionVersion | None":
+        """Return the version of a decision that was deployed together with a version of a process."""
+
+    def decision_in(self, requirements_key: int, decision_id: str) -> "DecisionVersion":
+        """Return the version of a decision that is in a version of its requirements."""
+        ...
+
+    def logic(self, key: int) -> "Decision":
+        """Return the compiled decision of a decision key."""
         ...

@@ -3,7 +3,6 @@
 Models are compiled at their first use and kept; the state itself holds only what the events said.
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -12,6 +11,8 @@ import msgspec
 from domain import commands as c
 from domain import events as e
 from domain.bpmn.read import InvalidModel, load_process, read_processes
+from domain.decisions import DecisionDeployment, Decisions, DecisionVersion, checksum, evolve_decisions
+from domain.elements.business_rule_task import CalledDecision
 from domain.feel import Expression, Moment, to_json
 from domain.keys import make_key
 from domain.model import ProcessModel, Value
@@ -31,6 +32,7 @@ class Process(msgspec.Struct, omit_defaults=True):
     resource_name: str
     content: bytes
     checksum: str
+    deployment_key: int
     version_tag: str | None = None
     deleted: bool = False
 
@@ -46,7 +48,7 @@ class StartTimer(msgspec.Struct, omit_defaults=True):
     repeat: str | None = None
 
 
-class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
+class Deployed(Decisions, omit_defaults=True, dict=True):
     """The state of the definitions stream. It is `domain.definitions.Definitions`, too."""
 
     processes: dict[int, Process] = {}
@@ -94,6 +96,12 @@ class Deployed(msgspec.Struct, omit_defaults=True, dict=True):
             if self.processes[key].version_tag == version_tag and self.usable(key):
                 return self.process(key)
         return None
+
+    def bound_decision(self, decision_id: str, definition_key: int) -> DecisionVersion | None:
+        """See `Definitions.bound_decision`."""
+        process = self.processes.get(definition_key)
+        key = None if process is None else self.deployed_decisions.get(process.deployment_key, {}).get(decision_id)
+        return None if key is None else self.decision(key)
 
     def message_starts(self, name: str) -> Iterator[tuple[ProcessModel, str]]:
         """See `Definitions.message_starts`."""
@@ -149,12 +157,13 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
                 version=event.version,
                 resource_name=event.resource_name,
                 content=event.content,
-                checksum=_checksum(event.resource_name, event.content),
+                checksum=checksum(event.resource_name, event.content),
+                deployment_key=event.deployment_key,
                 version_tag=event.version_tag,
             )
             state.versions.setdefault(event.process_id, {})[event.version] = event.key
             vars(state).pop("_start_index", None)
-        case e.DefinitionDeleted():
+        case e.DefinitionDeleted() if event.key in state.processes:
             state.processes[event.key].deleted = True
             vars(state).pop("_start_index", None)
         case e.StartTimerSet():
@@ -169,11 +178,7 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
         case e.StartTimerFired() | e.StartTimerCanceled():
             del state.timers[event.key]
         case _:
-            pass
-
-
-def _checksum(name: str, content: bytes) -> str:
-    return hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
+            evolve_decisions(state, event)
 
 
 def decide_deployed(state: Deployed, command: c.AnyCommand, context: Context) -> Facts | Rejected:
@@ -196,7 +201,9 @@ def _deploy(state: Deployed, command: c.DeployResources, context: Context) -> Fa
         )
     accepted: list[tuple[c.Resource, ProcessModel]] = []
     reasons: list[str] = []
-    for resource in command.resources:
+    decisions = DecisionDeployment(state, [each for each in command.resources if _is_decision(each)])
+    reasons += decisions.reasons
+    for resource in (each for each in command.resources if not _is_decision(each)):
         try:
             accepted += [(resource, model) for model in _read(resource)]
         except InvalidModel as error:
@@ -212,12 +219,16 @@ def _deploy(state: Deployed, command: c.DeployResources, context: Context) -> Fa
         reasons += [f"'{resource.name}': {reason}" for reason in _bad_start_timers(model, context)]
     if reasons:
         return Rejected("INVALID_ARGUMENT", "\n".join(reasons))
-    return _define(state, accepted, context)
+    return _define(state, accepted, decisions, context)
+
+
+def _is_decision(resource: c.Resource) -> bool:
+    return resource.name.lower().endswith(".dmn")
 
 
 def _read(resource: c.Resource) -> list[ProcessModel]:
     if not resource.name.lower().endswith((".bpmn", ".bpmn20.xml", ".xml")):
-        raise InvalidModel.of(f"expected a resource whose name ends in .bpmn, but found '{resource.name}'")
+        raise InvalidModel.of(f"expected a resource whose name ends in .bpmn or .dmn, but found '{resource.name}'")
     models = read_processes(resource.content, resource.name)
     if not models:
         raise InvalidModel.of("expected at least one executable process, but found none")
@@ -242,12 +253,18 @@ def _scheduled(trigger: TimerTrigger, now: datetime) -> Schedule:
     return schedule(trigger.kind, constant(trigger.expression, now), now)
 
 
-def _define(state: Deployed, accepted: list[tuple[c.Resource, ProcessModel]], context: Context) -> Facts:
+def _define(
+    state: Deployed,
+    accepted: list[tuple[c.Resource, ProcessModel]],
+    decisions: DecisionDeployment,
+    context: Context,
+) -> Facts:
     deployment = make_key(context.partition, context.next_number())
     yield e.DeploymentCreated(key=deployment)
+    yield from decisions.define(deployment, context)
     for resource, model in accepted:
         latest = state.latest_key(model.process_id)
-        if latest is not None and state.processes[latest].checksum == _checksum(resource.name, resource.content):
+        if latest is not None and _is_same(state, latest, resource, model, deployment):
             yield e.DefinitionKept(
                 key=latest,
                 definition_id=model.process_id,
@@ -271,6 +288,16 @@ def _define(state: Deployed, accepted: list[tuple[c.Resource, ProcessModel]], co
         yield from _set_timers(model, key, context)
 
 
+def _is_same(state: Deployed, latest: int, resource: c.Resource, model: ProcessModel, deployment: int) -> bool:
+    """Say whether a process is kept: its bytes are the same, and so are the decisions that it is bound to."""
+    process = state.processes[latest]
+    if process.checksum != checksum(resource.name, resource.content):
+        return False
+    bound = any(isinstance(node.config, CalledDecision) and node.config.by_deployment for node in model.nodes.values())
+    before = state.deployed_decisions.get(process.deployment_key, {})
+    return not bound or before == state.deployed_decisions.get(deployment, {})
+
+
 def _cancel_timers(state: Deployed, process_id: str) -> Facts:
     for key in sorted(key for key, timer in state.timers.items() if timer.process_id == process_id):
         yield e.StartTimerCanceled(key=key)
@@ -291,6 +318,9 @@ def _set_timers(model: ProcessModel, key: int, context: Context) -> Facts:
 
 
 def _delete(state: Deployed, command: c.DeleteResource, context: Context) -> Facts | Rejected:
+    requirements = state.requirements.get(command.key)
+    if requirements is not None and not requirements.deleted:
+        return iter((e.DefinitionDeleted(key=command.key),))
     if not state.usable(command.key):
         return Rejected("NOT_FOUND", f"expected a resource with key {command.key}, but there is none")
     process_id = state.processes[command.key].process_id

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from domain.elements.business_rule_task import CalledDecision
 from domain.elements.call_activity import CalledElement
 from domain.elements.script_task import Script
 from domain.model import Node, ProcessModel
@@ -68,8 +69,8 @@ def _passing(model: ProcessModel) -> dict[str, Node]:
 
 
 def _waits(node: Node) -> bool:
-    # A script task with an expression passes; only the one that a worker does stands still.
-    return node.element.is_scope or (node.element.waits and not isinstance(node.config, Script))
+    # A task with an expression or a decision passes; only the one that a worker does stands still.
+    return node.element.is_scope or (node.element.waits and not isinstance(node.config, (Script, CalledDecision)))
 
 
 def _targets(node: Node, among: dict[str, Node]) -> list[Node]:

@@ -9,7 +9,7 @@ from domain.dmn.boxed import expression_of, function_of, inner, nothing, paramet
 from domain.dmn.model import Decision, DecisionModel, DecisionService, InputData, as_result
 from domain.dmn.sight import Book, DecisionFailure, Logic, Sight, typed
 from domain.dmn.table import read_table
-from domain.dmn.types import BUILT_IN, read_types
+from domain.dmn.types import BUILT_IN, read_types, unconstrained
 from domain.dmn.xml import child, children, definitions, local, version_tag
 from domain.feel import FeelFunction, FeelType, Run
 
@@ -22,11 +22,15 @@ ID_CHARACTERS_MAX = 255
 _TYPES = {"decisionTable": "DECISION_TABLE", "literalExpression": "LITERAL_EXPRESSION"}
 
 
-def read_model(content: bytes, importing: Importing = lambda _namespace: None) -> DecisionModel:
-    """Compile a decision model. Raises `InvalidModel`."""
+def read_model(
+    content: bytes, importing: Importing = lambda _namespace: None, *, checked: bool = True
+) -> DecisionModel:
+    """Compile a decision model. Raises `InvalidModel`. One that was accepted once is read without being checked again: a
+    rule that came later must not stop who uses it; an expression that cannot be read any more is null.
+    """
     root = definitions(content)
     try:
-        return _Reading(root, importing).model
+        return _Reading(root, importing, checked=checked).model
     except RecursionError:
         raise InvalidModel.of("expected fewer types or expressions inside of each other") from None
 
@@ -40,11 +44,11 @@ def namespaces(content: bytes) -> tuple[str, tuple[str, ...]]:
 class _Reading:
     """One model while it is read: first all that others may refer to, then the logic."""
 
-    def __init__(self, root: Xml, importing: Importing) -> None:
+    def __init__(self, root: Xml, importing: Importing, *, checked: bool) -> None:
         self.root = root
         self.model = DecisionModel(_id_of(root), root.get("name", ""), root.get("namespace", ""))
         self.types: dict[str, FeelType] = dict(BUILT_IN)
-        self.book = Book(self.types)
+        self.book = Book(self.types, checked=checked)
         self.prefixes: dict[str, str] = {}
         self.elements: dict[str, Xml] = {}
         self.scopes: dict[str, dict[str, Any]] = {}
@@ -53,6 +57,7 @@ class _Reading:
         self._import(importing)
         read_types(self.book, root, self.types)
         self.model.types = {name: kind for name, kind in self.types.items() if name not in BUILT_IN}
+        self.book.declared.update((name, unconstrained(kind)) for name, kind in self.model.types.items())
         self._note_entries()
         self._name_all()
         for element_id, xml in self.elements.items():
@@ -62,7 +67,8 @@ class _Reading:
         if not (self.elements or self.model.types):
             self.book.element_id = ""
             self.book.problem(root, "expected at least one decision, but found none")
-        self.book.problems.refuse()
+        if checked:
+            self.book.problems.refuse()
 
     def _check_head(self) -> None:
         if not 0 < len(self.model.id) <= ID_CHARACTERS_MAX:

@@ -24,9 +24,14 @@ class DecisionFailure(Exception):  # noqa: N818 - it is what the model does, in 
 class Book:
     """One model while it is read: its problems, its types, and the names that may stand behind a dot."""
 
-    def __init__(self, types: Mapping[str, FeelType]) -> None:
+    def __init__(self, types: Mapping[str, FeelType], *, checked: bool) -> None:
+        self.checked = checked
+        """Whether problems are for somebody who can still mend them."""
         self.problems = Problems()
         self.types = types
+        """By every name that a declaration may use."""
+        self.declared: dict[str, FeelType] = {}
+        """Those of the model, as `instance of` knows them: without constraints."""
         self.allowed: dict[str, str] = {}
         """Text of the allowed values, by the name of the type: outputs are ranked by it."""
         self.paths: dict[str, str] = {}
@@ -36,8 +41,8 @@ class Book:
         self._characters = 0
 
     def note_path(self, name: str) -> None:
-        """Let expressions find a name of several words behind a dot."""
-        if not name.replace("_", "a").isalnum():
+        """Let expressions find a name of several words behind a dot. One that holds a dot itself would hide paths."""
+        if "." not in name and not name.replace("_", "a").isalnum():
             self.paths[name] = first_word(name)
 
     def problem(self, xml: Xml, reason: str) -> None:
@@ -47,7 +52,7 @@ class Book:
     def expect_to_compile(self, source: str) -> None:
         """Count an expression. Raise `InvalidModel` when the model has too many."""
         self._characters += len(source)
-        if self._characters > EXPRESSIONS_CHARACTERS_MAX:
+        if self.checked and self._characters > EXPRESSIONS_CHARACTERS_MAX:
             raise InvalidModel.of(
                 f"expected at most {EXPRESSIONS_CHARACTERS_MAX} characters of expressions, but found more; split the model"
             )
@@ -103,7 +108,7 @@ class Sight:
             return _reading(source)
         self.book.expect_to_compile(source)
         try:
-            return compile_expression(source, names=self._known(source), types=self.book.types).within
+            return compile_expression(source, names=self._known(source), types=self.book.declared).within
         except FeelSyntaxError as error:
             self.book.problem(xml, f"{what} '{shorten(source)}' cannot be read: {error}")
             return _null
@@ -113,7 +118,7 @@ class Sight:
         if source not in self._tests:
             self.book.expect_to_compile(source)
             try:
-                tests = compile_unary_tests(source or "-", names=self._known(source), types=self.book.types)
+                tests = compile_unary_tests(source or "-", names=self._known(source), types=self.book.declared)
             except FeelSyntaxError as error:
                 self.book.problem(xml, f"{what} '{shorten(source)}' cannot be read: {error}")
                 tests = compile_unary_tests("-")

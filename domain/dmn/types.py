@@ -49,6 +49,16 @@ def read_types(book: Book, root: Xml, known: dict[str, FeelType]) -> None:
         named(name)
 
 
+def unconstrained(kind: FeelType) -> FeelType:
+    """Return a type without its constraints: `instance of` does not ask for them."""
+    return msgspec.structs.replace(
+        kind,
+        allowed=None,
+        item=None if kind.item is None else unconstrained(kind.item),
+        entries=kind.entries and tuple((name, unconstrained(entry)) for name, entry in kind.entries),
+    )
+
+
 def _made(book: Book, item: Xml, named: Callable[[str], FeelType]) -> FeelType:
     components = list(children(item, "itemComponent"))
     function = child(item, "functionItem")

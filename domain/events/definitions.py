@@ -1,7 +1,7 @@
 """Facts about what is deployed, and about decisions evaluated."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from domain.events.base import Event, Json
 
@@ -35,6 +35,9 @@ class DecisionRequirementsDefined(Event, frozen=True, tag="decision-requirements
     resource_name: str
     content: bytes
     deployment_key: int
+    namespace: str = ""
+    imports: dict[str, int] = {}
+    """Namespace of each import -> key of the requirements that were found for it."""
 
 
 class DecisionDefined(Event, frozen=True, tag="decision-defined"):
@@ -70,6 +73,11 @@ class DefinitionKept(Event, frozen=True, tag="definition-kept"):
     version: int
     deployment_key: int
     resource_name: str
+    kind: Literal["process", "requirements", "decision"] = "process"
+    name: str = ""
+    """Of decisions and their requirements."""
+    requirements_key: int | None = None
+    requirements_id: str | None = None
 
 
 class DefinitionDeleted(Event, frozen=True, tag="definition-deleted"):

@@ -101,5 +101,5 @@ def test_models_of_other_tools_that_are_not_executable_are_told_so() -> None:
     found = {path.name: problems_of(path.read_bytes()) for path in folder.glob("*.bpmn")}
 
     assert found
-    assert all(problems for problems in found.values())
+    assert [name for name, problems in found.items() if not problems] == ["C.9.0.bpmn"], "made for Zeebe"
     assert all(problem.element_id for problems in found.values() for problem in problems)

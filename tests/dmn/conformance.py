@@ -1,6 +1,7 @@
 """The given conformance cases of decision models: how they are read, run and judged."""
 
 import json
+import re
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -53,6 +54,21 @@ def model(path: str, imported: tuple[str, ...]) -> DecisionModel | InvalidModel:
         return error
 
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def typed(value: Any) -> Any:
+    """Return data in which values without a type have the one that they look like."""
+    if isinstance(value, list):
+        return [typed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("$type") != "untyped":
+        return {name: typed(each) for name, each in value.items()}
+    text: str = value["value"]
+    return {"true": True, "false": False}.get(text, Decimal(text) if _NUMBER.fullmatch(text) else text)
+
+
 def judge(case: Case) -> tuple[bool, str]:
     """Say whether the engine answers a case as it should, and what it answered."""
     found = model(case.model, tuple(case.imported_models))
@@ -62,10 +78,10 @@ def judge(case: Case) -> tuple[bool, str]:
     decision = next((each for each in found.decisions.values() if wanted in (each.name, each.id)), None)
     if decision is None:
         return False, f"no decision {wanted}"
-    result = evaluate(decision, value_of(case.inputs or {}), AT)
+    result = evaluate(decision, value_of(typed(case.inputs or {})), AT)
     if result.failure is not None:
         return case.error_expected, result.failure
     output = result.output
     if case.invocable is not None:
         output = next(each.output for each in result.decided if case.decision in (each.decision.name, each.decision.id))
-    return alike(output, value_of(case.expected)), repr(output)
+    return alike(output, value_of(typed(case.expected))), repr(output)

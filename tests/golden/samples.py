@@ -31,12 +31,12 @@ def _value(kind: Any, name: str) -> Any:
             return b"<xml/>"
         case inspect.DateTimeType():
             return datetime(2026, 1, 31, 8, 0, 0, 5000, tzinfo=UTC)
+        case inspect.LiteralType():
+            return kind.values[-1]
         case inspect.DictType():
-            return (
-                {"text": "value"}
-                if isinstance(kind.value_type, inspect.StrType)
-                else {"n": Decimal("1.10"), "x": [None]}
-            )
+            if isinstance(kind.value_type, (inspect.StrType, inspect.IntType)):
+                return {"text": _value(kind.value_type, "value")}
+            return {"n": Decimal("1.10"), "x": [None]}
         case inspect.TupleType():
             return tuple(_value(item, name) for item in kind.item_types)
         case inspect.VarTupleType():
