@@ -8,7 +8,6 @@ The offset of a record in the port's sense is Kafka's plus one, so that 0 means 
 """
 
 import asyncio
-import contextlib
 import hmac
 import logging
 from collections.abc import AsyncGenerator, Sequence
@@ -19,21 +18,20 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError
 from prometheus_client import CollectorRegistry, Counter
 
 from domain.commands import AnyCommand, Reaction
 from domain.results import Rejected
 from domain.streams import stream_of
 from streams.decider import COMMAND_ID_CHARACTERS_MAX
+from streams.kafka_calls import apart, close
 from streams.loader import storable
 from streams.log import BATCH_RECORDS_MAX, CommandRecord
 from streams.topics import COMMAND_BYTES_MAX, LETTER_BYTES_MAX, Cluster, Topics
 from streams.work import UNSTORABLE, target
 
 PUBLISH_SECONDS_MAX: Final = 10.0
-CLOSE_SECONDS_MAX: Final = 5.0
-"""aiokafka's own calls end never when a broker is gone."""
 WAIT_MS: Final = 5_000
 """A read that found nothing asks again; the broker answers at once when a record comes."""
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -108,21 +106,22 @@ class KafkaLog:
         producer = await self._usable()
         try:
             async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                sent: list[asyncio.Future[Any]] = []
-                for record in records:
-                    value = _encode(record.command)
-                    headers = [("seal", self._seal(value))]
-                    if record.reply_to:
-                        headers.append(("reply-to", record.reply_to.encode()))
-                    sent.append(
-                        await producer.send(
-                            self._topics.commands, value, partition=record.partition - 1, headers=headers
-                        )
-                    )
-                await asyncio.gather(*sent)
+                await apart(self._send(producer, records))
         except BaseException:
             self._replace(producer)
             raise
+
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[CommandRecord]) -> None:
+        sent: list[asyncio.Future[Any]] = []
+        for record in records:
+            value = _encode(record.command)
+            headers = [("seal", self._seal(value))]
+            if record.reply_to:
+                headers.append(("reply-to", record.reply_to.encode()))
+            sent.append(
+                await producer.send(self._topics.commands, value, partition=record.partition - 1, headers=headers)
+            )
+        await asyncio.gather(*sent)
 
     def _seal(self, value: bytes) -> bytes:
         return blake2b(value, digest_size=SEAL_BYTES, key=self._secret).digest()
@@ -138,7 +137,7 @@ class KafkaLog:
                 )
                 try:
                     async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                        await producer.start()
+                        await apart(producer.start())
                 except BaseException:
                     self._close(producer)
                     raise
@@ -162,11 +161,11 @@ class KafkaLog:
         """See the port. Raise `CommandsLost`."""
         reader = _Reader(self._cluster, TopicPartition(self._topics.commands, partition - 1), after)
         try:
-            await reader.open()
+            await apart(reader.open())
             self._readers[partition] = reader
             while True:
                 batch: list[CommandRecord] = []
-                for found in await reader.next():
+                for found in await apart(reader.next()):
                     try:
                         batch.append(self._command(found))
                     except NoCommand as error:
@@ -186,12 +185,12 @@ class KafkaLog:
         """See the port. Records that are no commands do not count once they are read."""
         reader = self._readers.get(partition)
         if reader is not None:
-            end = await reader.end()
+            end = await apart(reader.end())
             return reader.given if reader.passed >= end else end
         other = _Reader(self._cluster, TopicPartition(self._topics.commands, partition - 1), 0)
         try:
-            await other.consumer.start()
-            return await other.end()
+            await apart(other.consumer.start())
+            return await apart(other.end())
         finally:
             await close(other.consumer)
 
@@ -239,18 +238,22 @@ class KafkaLog:
         producer = await self._usable()
         try:
             async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                try:
-                    await producer.send_and_wait(
-                        self._topics.dead_letters, record.value, record.key, partition=0, headers=headers
-                    )
-                except MessageSizeTooLargeError:
-                    # It was compressed: here it does not fit. Its beginning and its place say what it was.
-                    start = (record.value or b"")[:COMMAND_BYTES_MAX]
-                    cut = [*headers, ("bytes", str(len(record.value or b"")).encode())]
-                    await producer.send_and_wait(self._topics.dead_letters, start, partition=0, headers=cut)
+                await apart(self._send_letter(producer, record, headers))
         except BaseException:
             self._replace(producer)
             raise
+
+    async def _send_letter(
+        self, producer: AIOKafkaProducer, record: "ConsumerRecord[bytes, bytes]", headers: list[tuple[str, bytes]]
+    ) -> None:
+        topic = self._topics.dead_letters
+        try:
+            await producer.send_and_wait(topic, record.value, record.key, partition=0, headers=headers)
+        except MessageSizeTooLargeError:
+            # It was compressed: here it does not fit. Its beginning and its place say what it was.
+            start = (record.value or b"")[:COMMAND_BYTES_MAX]
+            cut = [*headers, ("bytes", str(len(record.value or b"")).encode())]
+            await producer.send_and_wait(topic, start, partition=0, headers=cut)
 
 
 class _Reader:
@@ -320,10 +323,3 @@ def _check_foreign(command: AnyCommand, partitions: int) -> None:
         raise NoCommand(UNSTORABLE.reason)
     if not storable(stream_of(command, place, lambda: 1)):
         raise NoCommand(UNSTORABLE.reason)
-
-
-async def close(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Let go of a client, in bounded time."""
-    with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(CLOSE_SECONDS_MAX):
-            await client.stop()

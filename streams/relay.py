@@ -1,0 +1,240 @@
+"""Copies committed events to the events topic: each partition's in order and without gaps, the same bytes as in the table.
+
+Where it stands is read from the end of its own topic partition. After a takeover two relays may overlap for a moment:
+a position that comes twice is the same event, a position that is missing is an alarm (`streams.topic_check`).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from prometheus_client import CollectorRegistry, Gauge
+
+from streams.kafka_calls import apart, close
+from streams.rows import EventRow, EventRows, rows_of
+from streams.topics import LETTER_BYTES_MAX, Cluster, Topics
+from streams.unit import Unit
+
+ROWS_MAX: Final = 2_000
+"""Events between two waits for the broker."""
+HANDED_MAX: Final = 20_000
+"""Events that wait in memory; past it they are read from the table again."""
+BATCH_BYTES: Final = 256 * 1024
+SEND_SECONDS_MAX: Final = 30.0
+STALE_SECONDS: Final = 2.0
+"""Events that waited for longer may have been relayed by another owner meanwhile: the topic is looked at first."""
+TAIL_RECORDS: Final = 100
+"""Looked through for the last position: somebody else's records or a zombie's may stand behind it."""
+TAIL_MS: Final = 5_000
+RETRY_SECONDS_MAX: Final = 2.0
+INSTANCE: Final = "instance/"
+
+log = logging.getLogger(__name__)
+
+
+class TopicUnreadable(Exception):  # noqa: N818 - it names what was found
+    """The end of the events topic does not say where it stands."""
+
+
+class RelayMetrics:
+    """How far the topic is, for all partitions of an engine."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "procession_relay_lag", "Committed events not yet in the events topic", ["partition"], registry=registry
+        )
+        self.position = Gauge(
+            "procession_relayed_position", "Last position in the events topic", ["partition"], registry=registry
+        )
+
+
+class Relay:
+    """One per partition that this process owns. `committed` tells the position up to which events are its owner's."""
+
+    def __init__(
+        self,
+        partition: int,
+        rows: EventRows,
+        cluster: Cluster,
+        topics: Topics,
+        committed: Callable[[], int],
+        metrics: RelayMetrics | None = None,
+    ) -> None:
+        self.partition = partition
+        self.position = 0
+        """Up to where the topic is known to be."""
+        self._rows = rows
+        self._cluster = cluster
+        self._where = TopicPartition(topics.events, partition - 1)
+        self._committed = committed
+        metrics = metrics or RelayMetrics(CollectorRegistry())
+        self._lag, self._at = metrics.lag.labels(str(partition)), metrics.position.labels(str(partition))
+        self._handed: deque[EventRow] = deque()
+        self._behind = True
+        """The table may have events that are not in memory."""
+        self._fresh = 0.0
+        """When the oldest event in memory came, or when the topic was looked at last."""
+        self._changed = asyncio.Event()
+
+    def hand(self, unit: Unit) -> None:
+        """Take the events of a committed batch."""
+        if not unit.records:
+            return
+        if len(self._handed) + len(unit.records) > HANDED_MAX:
+            self._handed.clear()
+            self._behind = True
+        if not self._behind:
+            if not self._handed:
+                self._fresh = asyncio.get_running_loop().time()
+            self._handed.extend(rows_of(unit))
+        self._lag.set(unit.last - self.position)
+        self._changed.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that is committed is in the topic."""
+        return self.position >= self._committed()
+
+    async def run(self) -> None:
+        """Relay for ever; come back after errors."""
+        pause = 0.05
+        while True:
+            try:
+                await self._follow(None)
+            except Exception:
+                log.exception("partition %d cannot be relayed; trying again in %.2f s", self.partition, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
+
+    async def catch_up(self, upto: int, tell: Callable[[int], None] = lambda _: None) -> None:
+        """Return when the topic has the events up to there; `tell` is told of each step. Raise what goes wrong."""
+        await self._follow(upto, tell)
+
+    async def _follow(self, upto: int | None, tell: Callable[[int], None] = lambda _: None) -> None:
+        producer = AIOKafkaProducer(
+            **self._cluster.options,
+            enable_idempotence=True,
+            compression_type="lz4",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=LETTER_BYTES_MAX,
+        )
+        try:
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                await apart(producer.start())
+            await self._find()
+            while upto is None or self.position < upto:
+                self._changed.clear()
+                rows = await self._next()
+                if not rows:
+                    self._lag.set(max(self._committed() - self.position, 0))
+                    await self._changed.wait()
+                elif asyncio.get_running_loop().time() - self._fresh > STALE_SECONDS:
+                    await self._find()
+                else:
+                    async with asyncio.timeout(SEND_SECONDS_MAX):
+                        await apart(self._send(producer, rows))
+                    self._move(rows[-1].position)
+                    tell(self.position)
+        finally:
+            await close(producer)
+
+    async def _find(self) -> None:
+        """Look where the topic stands."""
+        self._move(await apart(tail(self._cluster, self._where)))
+        self._behind = True
+        self._handed.clear()
+
+    def _move(self, position: int) -> None:
+        self.position = position
+        self._fresh = asyncio.get_running_loop().time()
+        while self._handed and self._handed[0].position <= position:
+            self._handed.popleft()
+        self._at.set(position)
+        self._lag.set(max(self._committed() - position, 0))
+
+    async def _next(self) -> Sequence[EventRow]:
+        """Return the events that follow, from memory or from the table; none if there are none yet."""
+        if self._handed and self._handed[0].position != self.position + 1:
+            self._handed.clear()
+            self._behind = True
+        if self._handed:
+            return list(islice(self._handed, ROWS_MAX))
+        if not self._behind:
+            return ()
+        # What is committed from here on is handed over. What another owner committed is theirs to relay.
+        self._behind = False
+        count = min(self._committed() - self.position, ROWS_MAX)
+        rows = await self._rows.read(self.partition, self.position, count) if count > 0 else ()
+        if rows and rows[-1].position < self._committed():
+            self._behind = True
+            self._handed.clear()
+        self._fresh = asyncio.get_running_loop().time()
+        return rows
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[EventRow]) -> None:
+        sent: list[asyncio.Future[Any]] = []
+        batch = producer.create_batch()
+        for row in rows:
+            at = int(row.time.timestamp() * 1000)
+            key, headers = row.stream.encode(), headers_of(self.partition, row)
+            if batch.append(timestamp=at, key=key, value=row.body, headers=headers) is None:
+                sent.append(await producer.send_batch(batch, self._where.topic, partition=self._where.partition))
+                batch = producer.create_batch()
+                batch.append(timestamp=at, key=key, value=row.body, headers=headers)
+        sent.append(await producer.send_batch(batch, self._where.topic, partition=self._where.partition))
+        await asyncio.gather(*sent)
+
+
+def headers_of(partition: int, row: EventRow) -> list[tuple[str, bytes]]:
+    """Return what stands beside an event's body in the topic."""
+    headers = [
+        ("type", row.type.encode()),
+        ("schema", b"%d" % row.schema),
+        ("stream", row.stream.encode()),
+        ("partition", b"%d" % partition),
+        ("position", b"%d" % row.position),
+        ("time", row.time.isoformat(timespec="milliseconds").encode()),
+        ("cause", row.command_id.encode()),
+        ("by", row.by.encode()),
+    ]
+    if row.stream.startswith(INSTANCE):
+        headers.append(("key", row.stream[len(INSTANCE) :].encode()))
+    return headers
+
+
+def position_of(record: "ConsumerRecord[bytes, bytes]") -> int | None:
+    """Return the position that a record of the events topic names."""
+    for name, value in record.headers:
+        if name == "position" and value.isdigit():
+            return int(value)
+    return None
+
+
+async def tail(cluster: Cluster, where: TopicPartition) -> int:
+    """Return the highest position at the end of a partition of the events topic; 0 if there is none. Raise `TopicUnreadable`."""
+    consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
+    try:
+        async with asyncio.timeout(SEND_SECONDS_MAX):
+            await consumer.start()
+            consumer.assign([where])
+            first = (await consumer.beginning_offsets([where]))[where]
+            end = (await consumer.end_offsets([where]))[where]
+            if first == end:
+                return 0
+            consumer.seek(where, max(first, end - TAIL_RECORDS))
+            highest = 0
+            while await consumer.position(where) < end:
+                for record in (await consumer.getmany(where, timeout_ms=TAIL_MS)).get(where, []):
+                    highest = max(highest, position_of(record) or 0)
+    finally:
+        await close(consumer)
+    if not highest:
+        raise TopicUnreadable(
+            f"expected a position in one of the last {TAIL_RECORDS} records of {where.topic}/{where.partition}, but found "
+            "none: somebody else writes to it"
+        )
+    return highest
