@@ -56,6 +56,7 @@ _COMPARED: Final = ("int", "time")
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""
     schemas = all_schemas()
+    schemas |= {f"{kind.title()}Filter": _operators(kind, {**_KINDS[kind]}) for kind in ("text", "key", "int", "time")}
     paths: dict[str, Any] = {}
     for operation in operations:
         paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
@@ -229,12 +230,19 @@ def _field(field: Field) -> dict[str, Any]:
         bare["enum"] = list(field.values)
     if field.filters != "full" or field.kind == "bool":
         return bare
+    if not field.values:
+        return {"$ref": f"{REFERENCE}{field.kind.title()}Filter"}
+    return _operators(field.kind, bare)
+
+
+def _operators(kind: str, bare: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a filter with all operators of its kind."""
     many = {"type": "array", "items": bare}
     operators: dict[str, Any] = {"$eq": bare, "$neq": bare, "$exists": {"type": "boolean"}, "$in": many}
-    if field.kind in _COMPARED:
+    if kind in _COMPARED:
         operators |= dict.fromkeys(("$gt", "$gte", "$lt", "$lte"), bare)
     else:
         operators["$notIn"] = many
-    if field.kind in {"text", "enum"}:
+    if kind in {"text", "enum"}:
         operators["$like"] = _TEXT
     return {"anyOf": [bare, {"type": "object", "properties": operators, "additionalProperties": False}]}

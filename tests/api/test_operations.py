@@ -116,6 +116,7 @@ async def test_a_creation_can_wait_for_the_result_and_pick_from_it(client: Clien
     late = {"processDefinitionId": "p", "awaitCompletion": True, "requestTimeout": 50}
     problem = await client.ask("POST", "/process-instances", late, status=504)
     assert problem["title"] == "DEADLINE_EXCEEDED"
+    await client.engine.idle()
     assert len(await client.items("process-instances", processDefinitionId="p", state="ACTIVE")) == 1
 
 
@@ -217,7 +218,7 @@ async def test_variables_are_set_found_cut_and_shown_whole(client: Client) -> No
 async def test_a_poll_is_held_until_a_job_is_there(client: Client) -> None:
     await client.deploy(("p.bpmn", PACK))
     poll = asyncio.create_task(leased(client, requestTimeout=20_000, worker="w", fetchVariable=["a"]))
-    while not client.engine.available._waiters:
+    while not client.engine.available._waiters:  # noqa: ASYNC110  # nobody is told when a poll begins to wait
         await asyncio.sleep(0)
     key = await created(client, variables={"a": 1, "b": 2})
 
@@ -312,6 +313,7 @@ async def test_messages_are_published_and_correlated(client: Client) -> None:
     await client.deploy(("m.bpmn", bpmn("o start -> message m paid; m -> O end", "waiting")))
     first = await created(client, "waiting", variables={"key": "k-1"})
     second = await created(client, "waiting", variables={"key": "k-2"})
+    await client.engine.idle()
 
     published = await client.ask("POST", "/messages/publication", {"name": "paid", "correlationKey": "k-1"})
     await client.engine.idle()
