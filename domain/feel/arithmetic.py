@@ -80,7 +80,7 @@ def divide(left: Any, right: Any, run: Run | None) -> Any:
 def power(left: Any, right: Any, run: Run | None) -> Any:
     if left.__class__ in NUMBER_TYPES and right.__class__ in NUMBER_TYPES:
         if run is not None:
-            run.charge(numbers.SERIES_STEPS)
+            run.charge(1 if right.__class__ is int and -99 <= right <= 99 else numbers.SERIES_STEPS)
         return _numeric(numbers.power, left, right)
     return _failed(run, power, left, right, "Can't raise '{0}' to the power of '{1}'")
 

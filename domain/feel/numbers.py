@@ -16,7 +16,7 @@ CONTEXT = Context(
 )
 """As decimal128. Raises an ArithmeticError where there is no number; callers answer null."""
 
-SERIES_STEPS = 30
+SERIES_STEPS = 100
 """Steps that a root, a power or a logarithm costs: they are series of many terms."""
 
 Number = int | Decimal

@@ -37,7 +37,9 @@ _PRECEDENCE = {
 _COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _CHAINS = {ADD: frozenset("+-"), MULTIPLY: frozenset("*/"), POWER: frozenset(("**", "^"))}
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_CLOSERS = frozenset((")", "]", "}", ",", ":", ".", *_COMPARISONS, "and", "or", "then", "else", "return", "satisfies", "in"))
+_CLOSERS = frozenset(
+    (")", "]", "}", ",", ":", ".", *_COMPARISONS, "and", "or", "then", "else", "return", "satisfies", "in")
+)
 _LEADING_OPERATORS = _COMPARISONS
 _FUNCTION_KEYWORDS = frozenset(("not", "and", "or"))
 

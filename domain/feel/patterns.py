@@ -5,6 +5,7 @@ order of preference, but never the same state twice: a state is an instruction a
 with backreferences can need more, and they end at a limit.
 """
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -107,13 +108,13 @@ class Pattern:
         made: list[str] = []
         behind = size = 0
         for spans in self.spans(text, charge):
+            charge(len(pieces))
             made.append(text[behind : spans[0]])
             for piece in pieces:
-                if isinstance(piece, str):
-                    made.append(piece)
-                elif spans[2 * piece] >= 0:
-                    made.append(text[spans[2 * piece] : spans[2 * piece + 1]])
-            size += sum(map(len, made[-len(pieces) - 1 :]))
+                # A group that took no part stands at -1 to -1: the empty text.
+                found = piece if isinstance(piece, str) else text[spans[2 * piece] : spans[2 * piece + 1]]
+                size += len(found)
+                made.append(found)
             if size > TEXT_CHARACTERS_MAX:
                 raise FeelEvaluationError(
                     f"the expression makes a string of more than {TEXT_CHARACTERS_MAX} characters"
@@ -336,9 +337,9 @@ class _Machine:
 @lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def pattern(expression: str, flags: str) -> Pattern:
     """Compile a regular expression; flags are some of s, m, i and x. Raises PatternError."""
-    unknown = set(flags) - FLAGS
-    if unknown:
-        raise PatternError(f"there is no flag {min(unknown)!r}; flags are s, m, i and x")
+    for flag in flags:
+        if flag not in FLAGS:
+            raise PatternError(f"there is no flag {flag!r}; flags are s, m, i and x")
     if expression.startswith("(?i)"):
         return Pattern(expression[4:], frozenset(flags + "i"))
     return Pattern(expression, frozenset(flags))
@@ -347,23 +348,23 @@ def pattern(expression: str, flags: str) -> Pattern:
 def _replacement(text: str, groups: int) -> list[str | int]:
     """Take a replacement apart: texts, and numbers of groups."""
     pieces: list[str | int] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        at += 1
-        if char == "\\" and text[at : at + 1] in ("$", "\\") and at < len(text):
-            pieces.append(text[at])
-            at += 1
-        elif char == "$":
-            if not text[at : at + 1].isdecimal():
-                raise PatternError("a '$' in a replacement is followed by the number of a group")
+    behind = 0
+    while (found := _MARK_IN_REPLACEMENT.search(text, behind)) is not None:
+        at = found.end()
+        if text[found.start()] == "\\":
+            pieces.append(text[behind : found.start()] + text[at - 1])
+        elif not text[at : at + 1].isdecimal():
+            raise PatternError("a '$' in a replacement is followed by the number of a group")
+        else:
             number = int(text[at])
             at += 1
             # As many digits as make the number of a group.
             while text[at : at + 1].isdecimal() and number * 10 + int(text[at]) <= groups:
                 number = number * 10 + int(text[at])
                 at += 1
-            pieces.append(number if number <= groups else "")
-        else:
-            pieces.append(char)
-    return pieces
+            pieces += [text[behind : found.start()], number if number <= groups else ""]
+        behind = at
+    return [piece for piece in (*pieces, text[behind:]) if piece != ""]
+
+
+_MARK_IN_REPLACEMENT = re.compile(r"\\[$\\]|\$")

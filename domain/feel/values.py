@@ -54,9 +54,7 @@ class Run:
 
     __slots__ = ("chances", "moment", "steps", "warnings")
 
-    def __init__(
-        self, moment: Moment, warnings: list[FeelWarning] | None = None, *, steps: int = STEPS_MAX
-    ) -> None:
+    def __init__(self, moment: Moment, warnings: list[FeelWarning] | None = None, *, steps: int = STEPS_MAX) -> None:
         self.moment = moment
         self.steps = steps
         self.warnings = warnings

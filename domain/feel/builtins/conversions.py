@@ -41,7 +41,7 @@ def _string(run: Run, value: Any) -> str | None:
 
 def _charged(run: Run, text: str) -> str:
     """A text that was written value by value."""
-    run.charge(len(text) // 8)
+    run.charge(len(text) // 2)
     return check_text(text)
 
 

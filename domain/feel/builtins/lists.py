@@ -266,6 +266,8 @@ def _flatten_into(run: Run, items: Items, made: Items, level: int) -> None:
 
 
 def _sort(run: Run, items: Items) -> Items:
+    run.charge(len(items))
+
     def compare(left: Any, right: Any) -> int:
         run.charge(1)
         found = order(left, right)
@@ -279,6 +281,7 @@ def _sort(run: Run, items: Items) -> Items:
 def _sort_by(run: Run, items: Items, precedes: FeelFunction) -> Items:
     if len(precedes.parameters) != 2:
         raise Failed("the function must take two items")
+    run.charge(len(items))
 
     def compare(left: Any, right: Any) -> int:
         run.charge(1)

@@ -9,7 +9,7 @@ from domain.feel.limits import FeelSyntaxError
 from domain.feel.values import Range, Run, order, within
 
 PARSE_STEPS = 20
-"""Steps that reading a range costs."""
+"""Steps that reading a range costs, besides one for each character."""
 
 _READABLE_CALLS = frozenset(("date", "time", "date and time", "duration"))
 
@@ -112,7 +112,7 @@ def _range(run: Run, text: str) -> Range:
     from domain.feel.expression import compile_expression  # noqa: PLC0415 - the compiler knows the built-ins
     from domain.feel.parser import parse_expression  # noqa: PLC0415 - as above
 
-    run.charge(PARSE_STEPS)
+    run.charge(PARSE_STEPS + len(text))
     try:
         tree = parse_expression(text)
     except FeelSyntaxError:
