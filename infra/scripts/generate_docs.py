@@ -26,7 +26,7 @@ def note(source: str) -> str:
 def settings() -> str:
     """The page of settings. It shows defaults only, never this machine's values."""
     rows = [
-        f"| `{setting.name}` | `{setting.variable}` | {f'`{setting.default}`' if setting.default else ''} | {setting.meaning} |"
+        f"| `{setting.name}` | `{setting.variable}` | {f'`{setting.default}`' if setting.default else ''} | {' '.join(setting.meaning.split())} |"
         for setting in describe(Settings.model_construct())
     ]
     return "\n".join(

@@ -7,7 +7,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from tests.docs.pages import ADDRESS, ROOT
@@ -55,21 +55,21 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, command: str = "up") -> Iterator[Running]:
+def running(data_dir: Path, command: str = "up") -> Generator[Running]:
     """Run an engine while the block runs, and end it and its PostgreSQL cleanly."""
     with _ending(Running(command, PROCESSION_DATA_DIR=str(data_dir))) as engine:
         yield engine
 
 
 @contextlib.contextmanager
-def running_on(dsn: str) -> Iterator[Running]:
+def running_on(dsn: str) -> Generator[Running]:
     """Run an engine on a database that is there."""
     with _ending(Running("up", PROCESSION_DATABASE_URL=dsn)) as engine:
         yield engine
 
 
 @contextlib.contextmanager
-def _ending(engine: Running) -> Iterator[Running]:
+def _ending(engine: Running) -> Generator[Running]:
     try:
         yield engine
     finally:
