@@ -84,8 +84,8 @@ class World:
             case "modify":
                 raise NotYet("process instance modification")
             case _:
-                named: Item = {NAMES.get(key, key): value for key, value in arguments.items()}
-                await getattr(self, name)(**named)
+                given: Item = arguments
+                await getattr(self, name)(**{NAMES.get(key, key): value for key, value in given.items()})
         await self.settle()
 
     async def deploy(self, files: list[Path]) -> None:
