@@ -125,15 +125,15 @@ class EngineProcess:
             return None
         return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
 
-    async def stop(self) -> None:
-        """Stop it as an operator would. Raise `EngineFailed` if it does not end well, or leaves processes behind."""
+    async def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it as an operator or, with SIGINT, as a person at a terminal would. Raise `EngineFailed` if it does not end well, or leaves processes behind."""
         process = self._process
         if process is None or process.poll() is not None:
             return
         family = psutil.Process(process.pid).children(recursive=True)
         if (pid := self.postmaster()) is not None:  # taken over after a kill, it is no child
             family += [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(sign)
         try:
             await asyncio.to_thread(process.wait, STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
