@@ -30,7 +30,8 @@ class Faults:
         except asyncio.CancelledError:
             work.close()
             raise
-        chance = self.random.random()
+        # The first one always comes, so that no run is without.
+        chance = self.random.random() if self.count else self.random.random() * self.share
         if chance < self.share / 2:
             self.count += 1
             work.close()
