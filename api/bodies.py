@@ -3,13 +3,14 @@
 Everything that PostgreSQL, JSON or the engine could not carry is refused here, so that nothing behind has to ask again.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from api.problems import Problem, invalid
 
@@ -19,6 +20,8 @@ DIGITS_MAX: Final = 1_000
 """Digits of one number."""
 EXPONENT_MAX: Final = 6_144
 """Power of ten of the largest number, and below zero of the smallest: what a decimal of 34 digits can hold."""
+READ_SECONDS_MAX: Final = 30.0
+"""For a body to come; who sends it slower is not waited for."""
 LIST_LENGTH_MAX: Final = 1_000
 """Names in one list of a request (variables to fetch, start instructions, tags)."""
 
@@ -66,7 +69,18 @@ async def read(receive: Receive, declared: str | None, limit: int) -> bytes:
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False) and len(body) <= limit:
         return body
-    parts, size = [body], len(body)
+    try:
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            return await _rest(receive, message, limit)
+    except TimeoutError:
+        detail = f"expected the whole body within {READ_SECONDS_MAX:g} s, but it did not come"
+        raise Problem(408, "DEADLINE_EXCEEDED", detail) from None
+
+
+async def _rest(receive: Receive, message: Message, limit: int) -> bytes:
+    """Return a body of which the first message is there."""
+    parts: list[bytes] = [message.get("body", b"")]
+    size = len(parts[0])
     while message.get("more_body", False) and size <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -18,6 +18,7 @@ REFERENCE: Final = "#/components/schemas/"
 STATUSES: Final[Mapping[int, str]] = {
     400: "The request is malformed.",
     404: "There is no such thing.",
+    408: "The body did not come in time.",
     409: "It is in a state in which this cannot be, or exists already.",
     413: "The body is too large.",
     422: "It could not be carried out: the model goes on for ever without waiting.",
@@ -156,7 +157,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.body is not None or operation.parameter or operation.reads:
         declared.add(400)
     if operation.body is not None:
-        declared |= {413, 415}
+        declared |= {408, 413, 415}
     if operation.reads:
         declared.add(504)
     if commands(operation):

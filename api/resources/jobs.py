@@ -55,10 +55,19 @@ async def _while_connected(call: Call, fetching: Any) -> list[dict[str, Any]]:
         await asyncio.wait((fetch, gone), return_when=asyncio.FIRST_COMPLETED)
         if not fetch.done():
             return []
-        return fetch.result()
+        jobs = fetch.result()
+        if gone.done():
+            await _give_back(call, jobs)
+        return jobs
     finally:
         gone.cancel()
         fetch.cancel()
+
+
+async def _give_back(call: Call, jobs: list[dict[str, Any]]) -> None:
+    """End the leases of jobs whose caller went away while they were fetched."""
+    for job in jobs:
+        await call.api.engine.gateway.submit(c.UpdateJob(key=int(job["jobKey"]), timeout=0, **stamp(call)))
 
 
 async def _disconnected(call: Call) -> None:

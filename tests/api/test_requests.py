@@ -285,3 +285,40 @@ async def test_browsers_may_call_from_the_origins_of_the_settings_only() -> None
 
     assert allowed.headers["access-control-allow-origin"] == origin
     assert "access-control-allow-origin" not in other.headers
+
+
+async def test_a_body_that_comes_too_slowly_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.bodies.READ_SECONDS_MAX", 0.01)
+    first = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        message = next(first, None)
+        if message is None:
+            await asyncio.Event().wait()
+        return message
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v2/process-instances", "query_string": b"", "headers": []}
+    await create_app(FakeEngine(), FakeSettings())(scope, receive, send)
+
+    assert sent[0]["status"] == 408
+
+
+async def test_a_model_that_never_waits_is_the_callers_error_and_a_bug_of_ours_keeps_its_inside() -> None:
+    for reason, status in (("TooManyFacts: the model has a loop", 422), ("KeyError: secret", 500)):
+        async with client_of(FakeEngine(FakeGateway(Rejected("PROCESSING_ERROR", reason)))) as client:
+            answer = await client.post(f"/v2/jobs/{JOB_KEY}/completion")
+
+        assert answer.status_code == status
+        assert "secret" not in answer.text
+
+
+async def test_an_idempotency_key_that_another_command_had_is_a_conflict() -> None:
+    async with client_of(FakeEngine()) as client:
+        answer = await client.post("/v2/messages/publication", json={"name": "m"}, headers={"Idempotency-Key": "a"})
+
+    assert answer.status_code == 409
+    assert "Idempotency-Key" in answer.json()["detail"]
