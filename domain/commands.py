@@ -250,6 +250,7 @@ class CreateChild(Reaction, frozen=True, kw_only=True, tag="create-child"):
     variables: Variables = {}
     business_id: str | None = None
     tags: tuple[str, ...] = ()
+    depth: int = 1
 
 
 class CreateStarted(Reaction, frozen=True, kw_only=True, tag="create-started"):

@@ -56,6 +56,7 @@ def create_child(state: Instance, command: c.CreateChild, context: Context) -> F
         parent_element_key=command.parent_element_key,
         business_id=command.business_id,
         tags=command.tags,
+        depth=command.depth,
     )
     walk = Walk(state, model, context)
     return walk.run(_begin(walk, created, command.variables, []))

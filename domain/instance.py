@@ -126,6 +126,8 @@ class Instance(msgspec.Struct, omit_defaults=True):
     business_id: str | None = None
     tags: tuple[str, ...] = ()
     start_message: tuple[str, str] | None = None
+    depth: int = 0
+    """How many instances called each other down to this one."""
     suspended: bool = False
     quarantined: int | None = None
     """Key of the incident that holds the whole instance."""
@@ -227,6 +229,7 @@ def _created(state: Instance, event: e.InstanceCreated) -> None:
     state.business_id = event.business_id
     state.tags = event.tags
     state.start_message = event.start_message
+    state.depth = event.depth
     state.block = event.key
     state.elements[event.key] = ElementInstance(key=event.key, element=event.process_id, scope=event.key)
 

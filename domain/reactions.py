@@ -156,6 +156,7 @@ def _child_called(event: e.ChildCalled) -> _Wanted:
             "variables": event.variables,
             "business_id": event.business_id,
             "tags": event.tags,
+            "depth": event.depth,
         },
     )
 

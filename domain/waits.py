@@ -15,6 +15,9 @@ from domain.triggers import MessageTrigger, SignalTrigger, TimerTrigger
 
 EXTRACT_VALUE_ERROR = "EXTRACT_VALUE_ERROR"
 
+NAME_CHARACTERS_MAX = 500
+"""Of a message name, a correlation key, a signal name, a job type or a code."""
+
 
 class Wait(msgspec.Struct, frozen=True):
     """One wait, ready to be opened under a key."""
@@ -74,9 +77,20 @@ def wait_for(target: Node, evaluate: Callable[[Value, str], Any], now: Any) -> W
 
 def text(value: Any, what: str) -> str:
     """Return `value` if it is text, else raise `Problem`."""
-    if isinstance(value, str):
-        return value
-    raise Problem(EXTRACT_VALUE_ERROR, f"expected {what} to be a string, but found {describe(value)}")
+    if not isinstance(value, str):
+        raise Problem(EXTRACT_VALUE_ERROR, f"expected {what} to be a string, but found {describe(value)}")
+    return _name(value, what)
+
+
+def _name(value: str, what: str) -> str:
+    """Return a text that names something, if it can: names stand in streams and indexes."""
+    if len(value) > NAME_CHARACTERS_MAX or "\0" in value:
+        raise Problem(
+            EXTRACT_VALUE_ERROR,
+            f"expected {what} to have at most {NAME_CHARACTERS_MAX} characters, none of them NUL,"
+            f" but found {describe(value)} with {len(value)}",
+        )
+    return value
 
 
 def describe(value: Any) -> str:
@@ -85,12 +99,12 @@ def describe(value: Any) -> str:
         type(None): "NULL", bool: "BOOLEAN", int: "NUMBER", Decimal: "NUMBER", str: "STRING", list: "ARRAY", dict: "OBJECT",
     }.get(type(value), type(value).__name__)  # fmt: skip
     shown = "null" if value is None else str(value)
-    return f"{kind} '{shown[:100]}'"
+    return f"{kind} '{shown[:100]}'".replace("\0", "\\0")
 
 
 def _correlation_key(value: Any, source: str) -> str:
     if isinstance(value, str):
-        return value
+        return _name(value, "the correlation key")
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
     raise Problem(

@@ -122,7 +122,7 @@ async def _say_what_to_try(client: httpx.AsyncClient, address: str, out: Console
     search = {"filter": {"state": "CREATED"}, "page": {"limit": 1}}
     found = (await client.post("/user-tasks/search", json=search)).json()
     tasks, total = found["items"], found["page"]["totalItems"]
-    out.print(f"\n[bold]Procession[/bold] serves on {address}   its documentation: {address}/docs")
+    out.print(f"\n[bold]Procession[/bold] serves on {address}   its documentation: {address}/docs", soft_wrap=True)
     out.print(f"{total} large orders wait for approval. Three things to try:\n")
     out.print(f"  curl -s {address}/v2/process-instances/{instance}", highlight=False, soft_wrap=True)
     out.print(

@@ -443,6 +443,7 @@ class Decider:
         command = work.command
         tag = str(type(command).__struct_config__.tag)
         log.error("%s could not be carried out on %s: %s", tag, stream, error, exc_info=error)
+        unit.failures += 1
         await self._settled()
         state = await self._loader.reload(unit, stream)
         reason = f"{type(error).__name__}: {error}".replace("\0", "\\0")[:REASON_CHARACTERS_MAX]

@@ -374,6 +374,8 @@ class PartitionProcessor:
         metrics.streams.set(len(self._decider.cache))
         if unit.rejections:
             metrics.rejections.inc(unit.rejections)
+        if unit.failures:
+            metrics.quarantines.inc(unit.failures)
         if unit.records:
             metrics.events.inc(len(unit.records))
             metrics.batch_events.observe(len(unit.records))

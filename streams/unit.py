@@ -53,6 +53,8 @@ class Unit:
         self.snapshots: list[tuple[str, int, bytes]] = []
         self.commands = 0
         self.rejections = 0
+        self.failures = 0
+        """Commands that could not be processed."""
         self.reactions_published = 0
 
     @property

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CALLED_ELEMENT_ERROR = "CALLED_ELEMENT_ERROR"
 
+CALL_DEPTH_MAX = 1_000
+"""Instances that call each other. A process that calls itself for ever stops there, with an incident."""
+
 
 class CalledElement(msgspec.Struct, frozen=True):
     """Which process is called, and which variables travel."""
@@ -59,6 +62,11 @@ class CallActivity(Element):
 
     def enter(self, at: "At") -> Facts:
         config: CalledElement = at.node.config
+        if at.state.depth >= CALL_DEPTH_MAX:
+            raise Problem(
+                CALLED_ELEMENT_ERROR,
+                f"expected processes to call each other at most {CALL_DEPTH_MAX} deep, but found more",
+            )
         model = _called(at, config)
         visible = at.variables.merged() if config.all_to_child else dict(at.instance.variables)
         yield e.ChildCalled(
@@ -70,6 +78,7 @@ class CallActivity(Element):
             variables=to_json(visible),  # a copy: an output collection around the call is written in place
             business_id=at.state.business_id,
             tags=at.state.tags,
+            depth=at.state.depth + 1,
         )
 
     def propagate(self, at: "At", variables: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class InstanceCreated(Event, frozen=True, tag="instance-created"):
     tags: tuple[str, ...] = ()
     start_message: tuple[str, str] | None = None
     """(name, correlation key) of the message bucket that holds this process to one instance at a time."""
+    depth: int = 0
+    """How many instances called each other down to this one."""
 
 
 class InstanceCompleted(Event, frozen=True, tag="instance-completed"):
@@ -250,6 +252,7 @@ class ChildCalled(Event, frozen=True, tag="child-called"):
     variables: Variables = {}
     business_id: str | None = None
     tags: tuple[str, ...] = ()
+    depth: int = 1
 
 
 class ChildReturned(Event, frozen=True, tag="child-returned"):

@@ -118,3 +118,16 @@ def test_a_child_ends_with_its_caller_and_cannot_be_cancelled_alone() -> None:
     assert isinstance(run.answer, Rejected)
     run.when(c.CancelInstance, key=caller.key).then("child-released", "instance-terminated", "instance-terminated")
     assert child.status == "terminated"
+
+
+def test_a_process_that_calls_itself_for_ever_stops_with_an_incident() -> None:
+    run = given("o start -> x again ->[= true] call c p -> O end; again ->[else] O stop").create()
+
+    assert run.instance.depth == 1_000
+    run.then("incident-raised c CALLED_ELEMENT_ERROR")
+
+
+def test_a_name_that_is_too_long_is_an_incident() -> None:
+    run = given("o start -> message m paid -> O end").create(key="k" * 501)
+
+    run.then("incident-raised m EXTRACT_VALUE_ERROR")
