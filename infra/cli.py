@@ -18,25 +18,30 @@ from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
 from infra.engine_lock import EngineCannotStart, EngineLost
 from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
+from infra.topics_cli import check_topic, topics_cli
 
 Host = Annotated[str | None, typer.Option(help="Address on which the API listens.", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.", show_default=False)]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of the PostgreSQL that comes with the engine.", show_default=False)
 ]
+UseKafka = Annotated[
+    bool | None,
+    typer.Option("--kafka", help="Commands and events go through Kafka: the distributed mode.", show_default=False),
+]
 
 out = Console()
 err = Console(stderr=True)
 
 
-def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
+def up(host: Host = None, port: Port = None, data_dir: DataDir = None, kafka: UseKafka = None) -> None:
     """Run the engine until Ctrl-C or SIGTERM.
 
     GET /readyz answers 200 as soon as commands are taken. `procession config` lists what else can be set.
     """
     from infra import run  # noqa: PLC0415  # the engine is much to load for `procession config`
 
-    run.up(_settings(host=host, port=port, data_dir=data_dir))
+    run.up(_settings(host=host, port=port, data_dir=data_dir, kafka=kafka))
 
 
 def demo(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
@@ -107,7 +112,7 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify, chaos)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify, check_topic, chaos)
 MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": migrate_up,
     "down": migrate_down,
@@ -131,6 +136,7 @@ for name, command in MIGRATE_COMMANDS.items():
 app.add_typer(migrations, name="migrate")
 app.add_typer(projections_cli, name="projections")
 app.add_typer(history_cli, name="history")
+app.add_typer(topics_cli, name="topics")
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from streams.definitions_view import DefinitionsView
 from streams.gateway import Gateway
 from streams.jobs_available import JobsAvailable
 from streams.listener import Listener
+from streams.log import Log
 from streams.metrics import Metrics
 from streams.postgres_log import PostgresLog
 from streams.postgres_replies import PostgresReplies
@@ -72,6 +73,9 @@ class Projectors:
 class Engine:
     """One process that owns every partition of a database."""
 
+    shared = False
+    """Whether other engines of the same kind may work on the database at the same time."""
+
     def __init__(self, settings: Settings, dsn: str) -> None:
         self.partitions = settings.partitions
         self.clock: SystemClock | ControlledClock = (
@@ -87,7 +91,8 @@ class Engine:
         ProcessCollector(registry=self.metrics)
         PlatformCollector(registry=self.metrics)
         GCCollector(registry=self.metrics)
-        self._lock = EngineLock(dsn)
+        self._lock = EngineLock(dsn, shared=self.shared)
+        self._parts: Parts | None = None
         self._projectors: dict[int, Projector] = {}
         self._timers: dict[int, Timers] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -178,45 +183,64 @@ class Engine:
         await listener.start()
         self.store = PostgresEventStore(self.pool, self._dsn)
         self._stack.push_async_callback(self.store.close)
-        self.log = PostgresLog(self.pool, self._dsn, listener)
-        self._stack.push_async_callback(self.log.stop)
-        await self.log.start()
+        self.log = await self._open_log(listener)
         local = LocalReplies(uuid.uuid4().hex)
         replies = PostgresReplies(local, self.pool, listener)
         self._stack.push_async_callback(replies.stop)
         await replies.start()
-        self._make_partitions(
-            Parts(
-                partitions=self.partitions,
-                owner=f"{socket.gethostname()} {os.getpid()}",
-                store=self.store,
-                log=self.log,
-                replies=replies,
-                definitions=DefinitionsView(self.store),
-                clock=self.clock,
-                jobs=PostgresJobsTable(self.pool),
-                metrics=self._metrics,
-            )
+        self._parts = Parts(
+            partitions=self.partitions,
+            owner=self._owner,
+            store=self.store,
+            log=self.log,
+            replies=replies,
+            definitions=DefinitionsView(self.store),
+            clock=self.clock,
+            jobs=PostgresJobsTable(self.pool),
+            metrics=self._metrics,
         )
         self.gateway = Gateway(self.partitions, self.processors, self.log, local, self.clock, self.available)
         self._stack.push_async_callback(self.gateway.stop)
         self._stack.push_async_callback(self._end)
-        for partition, processor in self.processors.items():
-            self._run(f"processor {partition}", processor.run())
-            self._run(f"projector {partition}", self._projectors[partition].run())
-            self._run(f"timers {partition}", self._timers[partition].run())
+        await self._start_partitions()
+
+    @property
+    def _owner(self) -> str:
+        """Names this process in the rows of its partitions."""
+        return f"{socket.gethostname()} {os.getpid()}"
+
+    async def _open_log(self, listener: Listener) -> Log:
+        """Return the log of commands; it is closed with the engine."""
+        log_of_commands = PostgresLog(self.pool, self._dsn, listener)
+        self._stack.push_async_callback(log_of_commands.stop)
+        await log_of_commands.start()
+        return log_of_commands
+
+    async def _start_partitions(self) -> None:
+        """Return once commands are taken."""
+        for partition in range(FIRST_PARTITION, FIRST_PARTITION + self.partitions):
+            self._make_partition(partition)
+        for partition in self.processors:
+            for name, work in self._work(partition).items():
+                self._run(name, work)
         await self._until_ready()
 
-    def _make_partitions(self, parts: Parts) -> None:
-        projection = ProjectionWriter(self.pool)
-        agenda = PostgresAgendaTable(self.pool)
-        for partition in range(FIRST_PARTITION, FIRST_PARTITION + self.partitions):
-            projector = Projector(partition, self.store, projection, self._metrics)
-            processor = PartitionProcessor(partition, parts, _position_of(projector))
-            timers = Timers(processor, projector, agenda, self.clock)
-            processor.sinks += [projector.hand, timers.notice, self.available.notice]
-            self.processors[partition], self._projectors[partition] = processor, projector
-            self._timers[partition] = timers
+    def _make_partition(self, partition: int) -> None:
+        assert self._parts is not None, "partitions are made when their parts are there"
+        projector = Projector(partition, self.store, ProjectionWriter(self.pool), self._metrics)
+        processor = PartitionProcessor(partition, self._parts, _position_of(projector))
+        timers = Timers(processor, projector, PostgresAgendaTable(self.pool), self.clock)
+        processor.sinks += [projector.hand, timers.notice, self.available.notice]
+        self.processors[partition], self._projectors[partition] = processor, projector
+        self._timers[partition] = timers
+
+    def _work(self, partition: int) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what runs for a partition, by name."""
+        return {
+            f"processor {partition}": self.processors[partition].run(),
+            f"projector {partition}": self._projectors[partition].run(),
+            f"timers {partition}": self._timers[partition].run(),
+        }
 
     async def _prepare_database(self) -> None:
         connection = await asyncpg.connect(self._dsn, timeout=CLOSE_SECONDS_MAX)
@@ -228,12 +252,17 @@ class Engine:
                 self.partitions,
             )
             found = await connection.fetchval("SELECT count(*) FROM partitions")
+            elsewhere = await connection.fetchval("SELECT name FROM command_log")
         finally:
             await connection.close()
         if found != self.partitions:
             raise EngineCannotStart(
                 f"this database has {found} partitions, but PROCESSION_PARTITIONS is {self.partitions}; "
                 "the number is fixed when a database is first used"
+            )
+        if elsewhere is not None and not self.shared:
+            raise EngineCannotStart(
+                f"the commands of this database are in {elsewhere}; start the engine with PROCESSION_KAFKA=1"
             )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:

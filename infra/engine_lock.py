@@ -31,10 +31,11 @@ class EngineLost(Exception):  # noqa: N818 - it names what happened
 
 
 class EngineLock:
-    """Held by one engine."""
+    """Held by one engine; or `shared` by all engines of the distributed mode."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, shared: bool = False) -> None:
         self._dsn = dsn
+        self._function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
         self._connection: Any = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class EngineLock:
             self._connection = await asyncpg.connect(
                 self._dsn, timeout=10.0, server_settings={"application_name": name[:63]}
             )
-        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
+        return bool(await self._connection.fetchval(f"SELECT {self._function}($1)", LOCK_KEY))
 
     async def _holder(self) -> str:
         row = await self._connection.fetchrow(

@@ -80,6 +80,17 @@ class LocalKafka:
             kafka._watcher = asyncio.create_task(kafka._watch(), name="local-kafka")
         return kafka
 
+    @staticmethod
+    def running(folder: Path) -> tuple[str, ...] | None:
+        """Return the servers of a cluster that another process runs in the folder; None if none does."""
+        layout = folder.absolute() / "layout.json"
+        if not layout.exists():
+            return None
+        _, nodes = _layout(folder, len(json.loads(layout.read_text())["ports"]))
+        if not all(_owned(node) for node in nodes):
+            return None
+        return tuple(f"127.0.0.1:{node.port}" for node in nodes)
+
     @property
     def bootstrap_servers(self) -> tuple[str, ...]:
         """Where clients begin."""
@@ -259,8 +270,6 @@ def _layout(folder: Path, count: int) -> tuple[str, list[_Node]]:
         known: dict[str, Any] = json.loads(layout.read_text())
         if len(known["ports"]) != count:
             raise LocalKafkaError(f"expected {count} nodes, but {folder} holds a cluster of {len(known['ports'])}")
-        if not all(_free(port) for pair in known["ports"] for port in pair):
-            _end_leftovers(folder, known["ports"])
     else:
         known = {"id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "ports": _ports(count)}
         layout.write_text(json.dumps(known))
@@ -277,33 +286,36 @@ def _ports(count: int) -> list[tuple[int, int]]:
     return list(zip(ports[::2], ports[1::2], strict=True))
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _end_leftovers(folder: Path, ports: list[list[int]]) -> None:
-    """End nodes whose owner died; raise if somebody else has their ports."""
-    for at, pair in enumerate(ports):
-        _end_leftover(_Node(at + 1, pair[0], pair[1], folder / f"node-{at + 1}"))
-        taken = [port for port in pair if not _free(port)]
-        if taken:
-            raise LocalKafkaError(f"expected the ports of {folder} to be free, but {taken} are used by others")
-
-
-def _end_leftover(node: _Node) -> None:
+def _process(node: _Node) -> psutil.Process | None:
+    """Return the process of a node, whoever started it."""
     try:
         process = psutil.Process(int((node.folder / "pid").read_text()))
         # The number may have gone to another program since.
-        if str(node.folder / "server.properties") in process.cmdline():
-            process.kill()
-            process.wait(STOP_SECONDS_MAX)
+        return process if str(node.folder / "server.properties") in process.cmdline() else None
     except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def _owned(node: _Node) -> bool:
+    """Say whether a node runs and whoever started it lives."""
+    process = _process(node)
+    try:
+        return process is not None and process.ppid() > 1
+    except psutil.Error:
+        return False
+
+
+def _end_leftover(node: _Node) -> None:
+    """End a node whose owner died."""
+    process = _process(node)
+    if process is None:
+        return
+    if _owned(node):
+        raise LocalKafkaError(f"expected {node.folder} to be nobody's, but process {process.ppid()} runs Kafka in it")
+    try:
+        process.kill()
+        process.wait(STOP_SECONDS_MAX)
+    except psutil.Error:
         return
 
 

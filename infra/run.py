@@ -122,10 +122,28 @@ async def _until(engine: Engine, told: asyncio.Event, *work: "asyncio.Task[None]
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str]]:
     """Run engine and API; give the engine and the API's address. Raise `EngineCannotStart`."""
-    async with _database(settings) as dsn, Engine.running(settings, dsn) as engine:
+    async with _database(settings) as dsn, _engine(settings, dsn) as engine:
         with contextlib.closing(_listen(settings)) as listening:
             async with _api(engine, settings, listening):
                 yield engine, _address(settings, listening)
+
+
+@contextlib.asynccontextmanager
+async def _engine(settings: Settings, dsn: str) -> AsyncGenerator[Engine]:
+    if not settings.distributed:
+        async with Engine.running(settings, dsn) as engine:
+            yield engine
+        return
+    # Kafka's client is much to load for the embedded mode.
+    from infra import kafka  # noqa: PLC0415
+    from infra.distributed import DistributedEngine  # noqa: PLC0415
+    from infra.local_kafka import LocalKafkaError  # noqa: PLC0415
+
+    try:
+        async with kafka.cluster_of(settings) as cluster, DistributedEngine.on(settings, dsn, cluster) as engine:
+            yield engine
+    except LocalKafkaError as error:
+        raise EngineCannotStart(str(error)) from error
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     """Commands and events go through Kafka: the distributed mode. Without kafka_bootstrap_servers a local broker is started."""
     kafka_bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ()
     """Brokers that are there already, as host:port, separated by commas; naming them turns Kafka on."""
+    kafka_topic_prefix: str = Field("procession", pattern=r"^[a-zA-Z0-9._-]{1,200}$")
+    """What the names of the topics begin with: engines of one database share it, others must not. Also the consumer group's name."""
+    kafka_instance_id: str | None = Field(None, pattern=r"^[a-zA-Z0-9._-]{1,200}$")
+    """A name of this process that it has again after a restart, as its pod's: then a quick restart moves no partitions."""
+    kafka_session_seconds: float = Field(6.0, ge=1, le=300)
+    """Partitions of a process that is silent for so long go to others. Brokers allow 6 or more unless told otherwise."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How brokers are spoken to."""
     kafka_tls_ca_file: Path | None = None
@@ -62,6 +68,11 @@ class Settings(BaseSettings):
     """The engine's user name at the brokers."""
     kafka_sasl_password: SecretStr | None = None
     """The engine's password at the brokers."""
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the engine runs in the distributed mode."""
+        return self.kafka or bool(self.kafka_bootstrap_servers)
 
     @field_validator("cors_origins", "kafka_bootstrap_servers", mode="before")
     @classmethod

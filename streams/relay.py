@@ -67,6 +67,8 @@ class Relay:
         self.partition = partition
         self.position = 0
         """Up to where the topic is known to be."""
+        self.relayed = 0
+        """Events brought to the topic by this relay."""
         self._rows = rows
         self._cluster = cluster
         self._where = TopicPartition(topics.events, partition - 1)
@@ -137,6 +139,7 @@ class Relay:
                 else:
                     async with asyncio.timeout(SEND_SECONDS_MAX):
                         await apart(self._send(producer, rows))
+                    self.relayed += len(rows)
                     self._move(rows[-1].position)
                     tell(self.position)
         finally:

@@ -3,6 +3,7 @@
 Partition p of the engine is partition p - 1 of a topic: the engine counts from 1, Kafka from 0.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +24,7 @@ DEAD_LETTERS_RETENTION_MS: Final = 30 * 24 * 3600 * 1000
 FOR_EVER: Final = -1
 REPLICATION_MAX: Final = 3
 REQUEST_MS_MAX: Final = 15_000
+LOOK_SECONDS: Final = 0.05
 
 
 class TopicDoesNotFit(Exception):  # noqa: N818 - it names what was found
@@ -129,6 +131,7 @@ async def create(cluster: Cluster, topics: Topics, partitions: int) -> list[str]
         brokers = len((await admin.describe_cluster())["brokers"])
         missing = [topic for topic in wanted(topics, partitions) if topic.name not in found]
         made = [topic.name for topic in missing if await _make(admin, topic, min(brokers, REPLICATION_MAX))]
+        await _until_there(admin, topics)
         # Another process may have made them meanwhile, in its own way.
         await _check(admin, topics, partitions)
         return made
@@ -197,6 +200,13 @@ async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> b
         if code and not issubclass(for_code(code), TopicAlreadyExistsError):
             raise TopicDoesNotFit(f"topic {topic.name} could not be made: {for_code(code).__name__} {message}")
     return True
+
+
+async def _until_there(admin: AIOKafkaAdminClient, topics: Topics) -> None:
+    """Return when the brokers know of every topic: they tell each other a little later."""
+    async with asyncio.timeout(REQUEST_MS_MAX / 1000):
+        while len(await _describe(admin, topics)) < len(wanted(topics, 1)):  # noqa: ASYNC110 - brokers tell nobody
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _describe(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, Topic]:

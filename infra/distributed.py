@@ -1,0 +1,285 @@
+"""An engine of the distributed mode: commands from Kafka, events to Kafka, partitions shared with other processes.
+
+It differs from the embedded one in its log, in the relays, and in that partitions come and go while it runs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final, cast
+
+import asyncpg
+
+from eventstore.codec import UnknownEvent
+from eventstore.store import Fenced
+from infra import kafka
+from infra.engine import CLOSE_SECONDS_MAX, READY_SECONDS_MAX, STOP_SECONDS_MAX, Engine, Projectors
+from infra.engine_lock import EngineCannotStart
+from infra.settings import Settings
+from projections.writer import ProjectionWriter
+from streams.kafka_group import KafkaGroup
+from streams.kafka_log import SECRET_BYTES, KafkaLog
+from streams.listener import Listener
+from streams.log import Log
+from streams.projector import Projector
+from streams.relay import Relay, RelayMetrics
+from streams.rows import PostgresEventRows
+from streams.topics import Cluster, TopicDoesNotFit, check, cluster_id, create
+
+LET_GO_SECONDS_MAX: Final = 5.0
+"""For the batch that is being decided when a partition goes elsewhere."""
+LOOK_SECONDS: Final = 0.02
+"""Between two looks at how far the tables are in a partition that another process projects."""
+OWNED_LOOK_SECONDS: Final = 0.5
+"""A partition that was ours when a read began to wait may be another's now."""
+
+log = logging.getLogger(__name__)
+
+
+class DistributedEngine(Engine):
+    """One process of many."""
+
+    shared = True
+
+    def __init__(self, settings: Settings, dsn: str, cluster: Cluster) -> None:
+        super().__init__(settings, dsn)
+        self._settings = settings
+        self._cluster = cluster
+        self._topics = kafka.topics_of(settings)
+        self._relays: dict[int, Relay] = {}
+        self._relay_metrics = RelayMetrics(self.metrics)
+        self._owning: dict[int, asyncio.Task[None]] = {}
+        self._resting: set[int] = set()
+        """Partitions that this version cannot read."""
+        self._shown = SharedProjectors(self, self._projectors)
+        self._group = KafkaGroup(
+            cluster,
+            self._topics,
+            instance_id=settings.kafka_instance_id,
+            session_seconds=settings.kafka_session_seconds,
+        )
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def on(cls, settings: Settings, dsn: str, cluster: Cluster) -> AsyncGenerator["DistributedEngine"]:
+        """Run an engine on a database and a Kafka. Raise `EngineCannotStart` if it cannot."""
+        engine = cls(settings, dsn, cluster)
+        try:
+            await engine._start()
+            yield engine
+        finally:
+            await engine._stack.aclose()
+
+    # --- for the API ---------------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether commands are taken: by us for our own partitions, through Kafka for the others."""
+        return self._group.generation > 0 and all(
+            partition in self.processors and self.processors[partition].ready
+            for partition in self._group.partitions - self._resting
+        )
+
+    @property
+    def projectors(self) -> Projectors:
+        """How far reads are."""
+        return self._shown
+
+    async def owners(self) -> Mapping[int, str]:
+        """Return who owns each partition, as its row says."""
+        rows = await self.pool.fetch("SELECT partition, owner FROM partitions ORDER BY partition")
+        return {row[0]: row[1] for row in rows}
+
+    def _at_rest(self) -> bool:
+        return super()._at_rest() and all(relay.idle for relay in self._relays.values())
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _owner(self) -> str:
+        return f"{socket.gethostname()} {os.getpid()} {self._settings.host}:{self._settings.port}"
+
+    async def _open_log(self, listener: Listener) -> Log:
+        try:
+            await create(self._cluster, self._topics, self.partitions)
+            await check(self._cluster, self._topics, self.partitions)
+            name = f"topic {self._topics.commands} of Kafka cluster {await cluster_id(self._cluster)}"
+        except TopicDoesNotFit as error:
+            raise EngineCannotStart(str(error)) from error
+        secret = await adopt(self._dsn, name)
+        log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
+        self._stack.push_async_callback(log_of_commands.stop)
+        await log_of_commands.start()
+        return log_of_commands
+
+    async def _start_partitions(self) -> None:
+        self._run("group", self._group.run())
+        self._run("shares", self._follow_shares())
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                while not self.ready and not self.lost.is_set():  # noqa: ASYNC110 - many partitions, no single event
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise EngineCannotStart(
+                f"expected a share of the partitions within {READY_SECONDS_MAX:g} s, and to own it; see the log"
+            ) from None
+        if self.lost.is_set():
+            raise EngineCannotStart("a part of the engine ended; the log says which")
+
+    async def _follow_shares(self) -> None:
+        """Own what the group gives us, let go of what it gives to others."""
+        while True:
+            self._group.changed.clear()
+            wanted = self._group.partitions
+            gone = [task for partition, task in self._owning.items() if partition not in wanted]
+            for task in gone:
+                task.cancel()
+            await asyncio.gather(*gone, return_exceptions=True)
+            self._owning = {partition: task for partition, task in self._owning.items() if partition in wanted}
+            for partition in sorted(wanted - self._owning.keys()):
+                self._owning[partition] = asyncio.create_task(self._own(partition), name=f"own {partition}")
+            await self._group.changed.wait()
+
+    async def _own(self, partition: int) -> None:
+        """Work on a partition until cancelled. Fenced, wait for the group to say that it is ours after all."""
+        while True:
+            generation = self._group.generation
+            try:
+                await self._work_on(partition)
+            except Fenced as error:
+                log.warning("partition %d was taken over: %s", partition, error)
+            except UnknownEvent:
+                self._resting.add(partition)
+                log.critical("partition %d cannot be read by this version and rests", partition, exc_info=True)
+            except Exception:
+                log.exception("partition %d broke; it is taken anew", partition)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.kafka_session_seconds):
+                    while self._group.generation == generation:  # noqa: ASYNC110 - the event belongs to the shares
+                        await asyncio.sleep(LOOK_SECONDS)
+
+    async def _work_on(self, partition: int) -> None:
+        self._resting.discard(partition)
+        self._make_partition(partition)
+        processor, projector = self.processors[partition], self._projectors[partition]
+        relay = Relay(
+            partition,
+            PostgresEventRows(self.pool),
+            self._cluster,
+            self._topics,
+            lambda: processor.position,
+            self._relay_metrics,
+        )
+        processor.sinks.append(relay.hand)
+        self._relays[partition] = relay
+        work = {**self._work(partition), f"relay {partition}": _when_ready(processor, relay)}
+        tasks = {name: asyncio.create_task(each, name=name) for name, each in work.items()}
+        try:
+            await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks.values():
+                if task.done():
+                    task.result()
+        finally:
+            await self._let_go(partition, tasks, projector)
+
+    async def _let_go(self, partition: int, tasks: Mapping[str, "asyncio.Task[None]"], projector: Projector) -> None:
+        """Finish what was begun, in bounded time; callers of this process are answered or turned away."""
+        processor, relay = self.processors[partition], self._relays[partition]
+        processor.stop()
+        await asyncio.wait((tasks[f"processor {partition}"],), timeout=LET_GO_SECONDS_MAX)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LET_GO_SECONDS_MAX):
+                await projector.reached(processor.position)
+                while not relay.idle:  # noqa: ASYNC110 - it is over within milliseconds, or never
+                    await asyncio.sleep(LOOK_SECONDS)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        for parts in (self.processors, self._projectors, self._timers, self._relays):
+            cast("dict[int, Any]", parts).pop(partition, None)
+
+    async def _end(self) -> None:
+        self.available.close()
+        shares = self._tasks.pop("shares")
+        shares.cancel()
+        await asyncio.gather(shares, return_exceptions=True)
+        owning = list(self._owning.values())
+        for task in owning:
+            task.cancel()
+        if owning:
+            await asyncio.wait(owning, timeout=2 * STOP_SECONDS_MAX)
+        # Only now do others get our partitions: they find them at rest.
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+class SharedProjectors(Projectors):
+    """How far the query tables are, also in partitions that other processes project."""
+
+    def __init__(self, engine: DistributedEngine, own: dict[int, Projector]) -> None:
+        super().__init__(own)
+        self._engine = engine
+        self._own = own
+        self._seen: dict[int, int] = {}
+
+    def position(self, partition: int) -> int:
+        """See the base; for other processes' partitions, as far as we know."""
+        own = self._own.get(partition)
+        return own.position if own is not None else self._seen.get(partition, 0)
+
+    async def reached(self, partition: int, position: int) -> None:
+        """See the base."""
+        tables = ProjectionWriter(self._engine.pool)
+        while True:
+            own = self._own.get(partition)
+            if own is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(OWNED_LOOK_SECONDS):
+                        await own.reached(position)
+                        return
+            else:
+                seen = self._seen[partition] = await tables.checkpoint(partition)
+                if seen >= position:
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _when_ready(processor: Any, relay: Relay) -> None:
+    # Before the partition is taken its position is not known, and what is committed is another's to relay.
+    while not processor.ready:  # noqa: ASYNC110 - the processor says so by a flag only
+        await asyncio.sleep(LOOK_SECONDS)
+    await relay.run()
+
+
+async def adopt(dsn: str, name: str) -> bytes:
+    """Tie the database to its log of commands and return their secret. Raise `EngineCannotStart` if it is tied to another."""
+    connection = await asyncpg.connect(dsn, timeout=CLOSE_SECONDS_MAX)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE command_log IN EXCLUSIVE MODE")
+            known = await connection.fetchrow("SELECT name, secret FROM command_log")
+            if known is not None:
+                if known["name"] != name:
+                    raise EngineCannotStart(
+                        f"the commands of this database are in {known['name']}, but the settings name {name}"
+                    )
+                return bytes(known["secret"])
+            waiting = await connection.fetchval(
+                'SELECT count(*) FROM commands c JOIN partitions p USING (partition) WHERE c."offset" > p.command_offset'
+            )
+            if waiting:
+                raise EngineCannotStart(
+                    f"expected no commands in the table `commands`, but {waiting} wait there; run the engine without "
+                    "Kafka until they are carried out"
+                )
+            secret = secrets.token_bytes(SECRET_BYTES)
+            await connection.execute("INSERT INTO command_log (name, secret) VALUES ($1, $2)", name, secret)
+            await connection.execute("UPDATE partitions SET command_offset = 0, epoch = epoch + 1")
+            return secret
+    finally:
+        await connection.close()

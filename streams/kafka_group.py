@@ -1,0 +1,95 @@
+"""Which partitions are this process's: what Kafka's consumer group says. A hint, never a right: the epoch in PostgreSQL decides.
+
+The group is only asked for its shares; commands are read without it (`streams.kafka_log`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+from streams.kafka_calls import apart, close
+from streams.topics import Cluster, Topics
+
+POLL_MS: Final = 1_000
+RETRY_SECONDS: Final = 0.5
+JOIN_SECONDS_MAX: Final = 30.0
+HEARTBEATS: Final = 4
+"""In a session."""
+
+log = logging.getLogger(__name__)
+
+
+class KafkaGroup:
+    """One member."""
+
+    def __init__(
+        self, cluster: Cluster, topics: Topics, *, instance_id: str | None = None, session_seconds: float = 6.0
+    ) -> None:
+        self.partitions: frozenset[int] = frozenset()
+        """The share that this process was given last."""
+        self.generation = 0
+        """Counts the shares given; 0 before the first."""
+        self.changed = asyncio.Event()
+        """Set with each new share; whoever acts on it clears it."""
+        self._cluster = cluster
+        self._topics = topics
+        self._instance_id = instance_id
+        self._session_ms = int(session_seconds * 1000)
+
+    async def run(self) -> None:
+        """Be a member until cancelled; come back after errors. Cancelled, it leaves: its share goes to others at once."""
+        while True:
+            try:
+                await self._member()
+            except Exception:
+                log.exception("the consumer group %s cannot be joined; trying again", self._topics.prefix)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _member(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._cluster.options,
+            group_id=self._topics.prefix,
+            group_instance_id=self._instance_id,
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // HEARTBEATS,
+            # Others wait this long at most for a member that does not answer a rebalance.
+            rebalance_timeout_ms=self._session_ms,
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+        try:
+            consumer.subscribe([self._topics.commands], listener=_Listener(self, consumer))
+            async with asyncio.timeout(JOIN_SECONDS_MAX):
+                await apart(consumer.start())
+            while True:
+                # Nothing comes, all is paused; the call says that we live, and raises what goes wrong.
+                await apart(consumer.getmany(timeout_ms=POLL_MS))
+        finally:
+            await close(consumer)
+
+    def given(self, partitions: Iterable[int]) -> None:
+        """Take a new share."""
+        self.partitions = frozenset(partitions)
+        self.generation += 1
+        log.info("partitions of this process: %s", ", ".join(map(str, sorted(self.partitions))) or "none")
+        self.changed.set()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    def __init__(self, group: KafkaGroup, consumer: AIOKafkaConsumer) -> None:
+        self._group = group
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Go on: all is revoked each time, and most comes back. Whoever takes a partition over fences us."""
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Take the share."""
+        shares = list(assigned)
+        self._consumer.pause(*shares)
+        self._group.given(share.partition + 1 for share in shares)
