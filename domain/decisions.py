@@ -17,6 +17,9 @@ from domain.feel import FeelEvaluationError, Moment, to_json
 from domain.keys import make_key
 from domain.results import Context, Facts, Rejected
 
+EVALUATION_BYTES_MAX = 4 * 1024 * 1024
+"""What one evaluation may leave behind of inputs, rules and outputs, as JSON."""
+
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -216,11 +219,12 @@ class DecisionDeployment:
         seen: dict[tuple[str, str], str] = {}
         for each in self.accepted:
             name = each.resource.name
-            ids = [("decision requirements", each.model.id), *(("decision", key) for key in each.model.decisions)]
-            for kind, found in ids:
+            # A model and what it imports may have the same id in different namespaces: tools that copy models do so.
+            ids = [(f"decision requirements of '{each.model.namespace}'", each.model.id)]
+            for kind, found in [*ids, *(("decisions", key) for key in each.model.decisions)]:
                 if (kind, found) in seen:
                     self.reasons.append(
-                        f"'{name}': expected {kind} ids to be unique in a deployment,"
+                        f"'{name}': expected the ids of {kind} to be unique in a deployment,"
                         f" but '{found}' is also in '{seen[kind, found]}'"
                     )
                 seen[kind, found] = name
@@ -325,9 +329,7 @@ def evaluated(
     entries: list[dict[str, Any]] = []
     try:
         output = to_json(output)
-        entries += [
-            _entry(definitions.decision_in(each.decision.model.key, each.decision.id), each) for each in result.decided
-        ]
+        entries = _entries(result.decided, context)
     except FeelEvaluationError as error:
         output, entries, failed = None, [], definitions.logic(version.key)
         failure = f"expected to evaluate decision '{version.decision_id}', but {error}"
@@ -345,6 +347,18 @@ def evaluated(
         failed_decision_id=None if failed is None else failed.id,
         **place,
     )
+
+
+def _entries(decided: tuple[Decided, ...], context: Context) -> list[dict[str, Any]]:
+    size = 0
+    entries: list[dict[str, Any]] = []
+    for each in decided:
+        entry = _entry(context.definitions.decision_in(each.decision.model.key, each.decision.id), each)
+        size += len(_ENCODER.encode(entry))
+        if size > EVALUATION_BYTES_MAX:
+            raise FeelEvaluationError(f"its inputs and outputs have more than {EVALUATION_BYTES_MAX} bytes together")
+        entries.append(entry)
+    return entries
 
 
 def _entry(version: DecisionVersion, decided: Decided) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from domain.feel.scopes import Scope
 BOXED_LEVELS_MAX = 60
 """Boxed expressions inside of each other."""
 
+ENTRIES_MAX = 500
+"""Entries of a context: each sees all before it."""
+
 Reader = Callable[[Sight, Xml, int], Logic]
 
 
@@ -97,7 +100,11 @@ def _table(sight: Sight, xml: Xml, level: int) -> Logic:
 def _context(sight: Sight, xml: Xml, level: int) -> Logic:
     entries: list[tuple[str, Logic]] = []
     result: Logic | None = None
-    for entry in children(xml, "contextEntry"):
+    found = list(children(xml, "contextEntry"))
+    if len(found) > ENTRIES_MAX:
+        sight.book.problem(xml, f"expected at most {ENTRIES_MAX} entries of a context, but found {len(found)}")
+        return nothing
+    for entry in found:
         variable = child(entry, "variable")
         logic = inner(sight, entry, level)
         if variable is None:
@@ -177,7 +184,9 @@ def _conditional(sight: Sight, xml: Xml, level: int) -> Logic:
 def _for(sight: Sight, xml: Xml, level: int) -> Logic:
     name = xml.get("iteratorVariable", "")
     source = inner(sight, child(xml, "in"), level)
-    body = inner(sight.plus(name, "partial"), child(xml, "return"), level)
+    returned = child(xml, "return")
+    body = inner(sight.plus(name, "partial"), returned, level)
+    uses_partial = returned is not None and any("partial" in str(text) for text in returned.itertext())
 
     def loop(scope: Any, run: Run) -> Any:
         items = _items(source(scope, run), run)
@@ -187,9 +196,11 @@ def _for(sight: Sight, xml: Xml, level: int) -> Logic:
         for item in items:
             inside = Scope(scope)
             inside[name] = item
-            inside["partial"] = results
-            results = [*results, body(inside, run)]
-            run.charge(1 + len(results) // 16)
+            run.charge(1)
+            if uses_partial:  # whoever keeps it must not see it grow
+                run.charge(len(results) // 16)
+                inside["partial"] = list(results)
+            results.append(body(inside, run))
         return results
 
     return loop

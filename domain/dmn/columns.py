@@ -14,6 +14,8 @@ from domain.feel.parser import parse_unary_tests
 from domain.feel.scopes import INPUT, Scope
 
 NUMBERS = (int, Decimal)
+REGIONS_KEPT_MAX = 4_096
+"""Regions of one column whose rules are remembered."""
 
 
 class Column:
@@ -86,6 +88,8 @@ class Column:
         region = 2 * index + at_limit
         found = self._regions.get(region)
         if found is None:
+            if len(self._regions) >= REGIONS_KEPT_MAX:
+                self._regions.clear()
             found = self._regions[region] = _ask(self._ranged, value, -1, {}, run)
         return found
 

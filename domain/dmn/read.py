@@ -57,7 +57,7 @@ class _Reading:
         self._import(importing)
         read_types(self.book, root, self.types)
         self.model.types = {name: kind for name, kind in self.types.items() if name not in BUILT_IN}
-        self.book.declared.update((name, unconstrained(kind)) for name, kind in self.model.types.items())
+        self.book.declared.update(unconstrained(self.model.types))
         self._note_entries()
         self._name_all()
         for element_id, xml in self.elements.items():

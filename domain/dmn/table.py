@@ -24,7 +24,7 @@ from domain.feel import (
 
 HIT_POLICIES = ("UNIQUE", "ANY", "FIRST", "PRIORITY", "RULE ORDER", "OUTPUT ORDER", "COLLECT")
 AGGREGATIONS = {name: compile_expression(f"{name.lower()}(values)") for name in ("SUM", "MIN", "MAX", "COUNT")}
-RULES_MAX = 20_000
+RULES_MAX = 10_000
 """Rules of one table."""
 
 _AT = Moment(now=datetime(1970, 1, 1, tzinfo=UTC))

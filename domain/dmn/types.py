@@ -49,14 +49,21 @@ def read_types(book: Book, root: Xml, known: dict[str, FeelType]) -> None:
         named(name)
 
 
-def unconstrained(kind: FeelType) -> FeelType:
-    """Return a type without its constraints: `instance of` does not ask for them."""
-    return msgspec.structs.replace(
-        kind,
-        allowed=None,
-        item=None if kind.item is None else unconstrained(kind.item),
-        entries=kind.entries and tuple((name, unconstrained(entry)) for name, entry in kind.entries),
-    )
+def unconstrained(types: Mapping[str, FeelType]) -> dict[str, FeelType]:
+    """Return types without their constraints: `instance of` does not ask for them."""
+    done: dict[int, FeelType] = {}
+
+    def bare(kind: FeelType) -> FeelType:
+        if id(kind) not in done:  # what two types share is made once, however often they share it
+            done[id(kind)] = msgspec.structs.replace(
+                kind,
+                allowed=None,
+                item=None if kind.item is None else bare(kind.item),
+                entries=kind.entries and tuple((name, bare(entry)) for name, entry in kind.entries),
+            )
+        return done[id(kind)]
+
+    return {name: bare(kind) for name, kind in types.items()}
 
 
 def _made(book: Book, item: Xml, named: Callable[[str], FeelType]) -> FeelType:

@@ -105,7 +105,7 @@ def test_all_or_nothing_and_ids_once() -> None:
     assert isinstance(bad, Rejected)
     assert "'b.dmn': element 'x' (line 1): the expression '1 +' cannot be read" in bad.reason
     assert isinstance(twice, Rejected)
-    assert "expected decision ids to be unique in a deployment, but 'price' is also in 'a.dmn'" in twice.reason
+    assert "expected the ids of decisions to be unique in a deployment, but 'price' is also in 'a.dmn'" in twice.reason
     assert world.deployed.latest_decision("price") is None
 
 
@@ -234,3 +234,14 @@ def test_a_loop_of_decisions_never_waits_and_is_refused() -> None:
 def test_a_task_with_a_job_is_a_task_for_workers_still() -> None:
     process = bpmn("o start -> ask -> O end").replace(b"serviceTask", b"businessRuleTask")
     Run(process).create().complete("ask").then("element-completed ask", "instance-completed")
+
+
+def test_what_an_evaluation_leaves_behind_is_bounded() -> None:
+    world = World()
+    wide = [decision(f"d{index}", table("text", "o", "- : 1")) for index in range(5)]
+    wide.append(decision("d", literal("1"), *(f"d{index}" for index in range(5))))
+    deploy(world, a_dmn=model(*wide))
+    fact = evaluation(world, decision_id="d", variables={"text": "x" * 1_000_000})
+
+    assert "more than 4194304 bytes" in str(fact.failure)
+    assert fact.evaluated == ()

@@ -219,3 +219,24 @@ def test_a_model_that_was_accepted_once_is_read_even_if_it_would_not_be_today() 
     bad = model(decision("a", literal("1 +")), decision("d", literal("2")))
 
     assert answer(read_model(bad, checked=False).decisions["d"], {}).output == 2
+
+
+def test_types_that_share_parts_cost_what_they_show_and_not_what_they_unfold_to() -> None:
+    pairs = [
+        f'<itemDefinition name="t{index}"><itemComponent name="a"><typeRef>t{index - 1}</typeRef></itemComponent>'
+        f'<itemComponent name="b"><typeRef>t{index - 1}</typeRef></itemComponent></itemDefinition>'
+        for index in range(1, 60)
+    ]
+    pairs.append('<itemDefinition name="t0"><typeRef>string</typeRef></itemDefinition>')
+
+    assert (
+        result(model(*pairs, data("n", "t59"), decision("d", literal("n instance of t59"), "in:n")), n={"a": 1})
+        is False
+    )
+
+
+def test_many_names_of_several_words_do_not_slow_every_expression_down() -> None:
+    many = [decision(f"the decision {index}", literal(f"{index} + 1")) for index in range(2_000)]
+    many.append(decision("d", literal("the decision 7 + the decision 8"), "the decision 7", "the decision 8"))
+
+    assert result(model(*many)) == 17
