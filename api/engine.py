@@ -1,6 +1,6 @@
 """The port to the engine: what the API needs of it, and nothing more. `infra.run` provides it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -93,6 +93,10 @@ class Engine(Protocol):
     @property
     def ready(self) -> bool:
         """Whether commands are taken."""
+        ...
+
+    async def owners(self) -> Mapping[int, str]:
+        """Return who owns each partition: `<host> <process>`, and `<host>:<port>` of its API where there are several."""
         ...
 
     async def set_time(self, now: datetime | None) -> None:

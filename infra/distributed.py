@@ -89,11 +89,6 @@ class DistributedEngine(Engine):
         """How far reads are."""
         return self._shown
 
-    async def owners(self) -> Mapping[int, str]:
-        """Return who owns each partition, as its row says."""
-        rows = await self.pool.fetch("SELECT partition, owner FROM partitions ORDER BY partition")
-        return {row[0]: row[1] for row in rows}
-
     def _at_rest(self) -> bool:
         return super()._at_rest() and all(relay.idle for relay in self._relays.values())
 

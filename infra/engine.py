@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -120,6 +120,11 @@ class Engine:
     def projectors(self) -> Projectors:
         """How far reads are."""
         return Projectors(self._projectors)
+
+    async def owners(self) -> Mapping[int, str]:
+        """Return who owns each partition, as its row says."""
+        rows = await self.pool.fetch("SELECT partition, owner FROM partitions ORDER BY partition")
+        return {row[0]: row[1] for row in rows}
 
     async def set_time(self, now: datetime | None) -> None:
         """Pin the controlled clock (None: let it run), and return once all that was due by then has happened.

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from typing import Any
 
 from api.operations import Answer, Call, Operation, json
 from api.problems import Problem, unavailable
@@ -12,26 +13,33 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def topology(call: Call) -> Answer:
-    """Tell which brokers there are: this process, leader of all partitions."""
+    """Tell which processes there are, and which partitions each of them leads."""
     settings, release = call.api.settings, version("procession")
-    partitions = [
-        {"partitionId": number, "role": "leader", "health": "healthy", "state": "active"}
-        for number in range(1, call.api.engine.partitions + 1)
-    ]
-    broker = {
-        "brokerId": "0",
-        "nodeId": 0,
-        "host": settings.host,
-        "port": settings.port,
-        "partitions": partitions,
-        "version": release,
-    }
+    owned: dict[str, list[int]] = {}
+    for partition, owner in (await call.api.engine.owners()).items():
+        owned.setdefault(owner, []).append(partition)
+    brokers: list[dict[str, Any]] = []
+    for number, (owner, partitions) in enumerate(sorted(owned.items())):
+        host, separator, port = owner.rpartition(" ")[2].rpartition(":")
+        brokers.append(
+            {
+                "brokerId": str(number),
+                "nodeId": number,
+                "host": host if separator else settings.host,
+                "port": int(port) if separator else settings.port,
+                "partitions": [
+                    {"partitionId": partition, "role": "leader", "health": "healthy", "state": "active"}
+                    for partition in partitions
+                ],
+                "version": release,
+            }
+        )
     return json(
         {
-            "brokers": [broker],
+            "brokers": brokers,
             "clusterId": None,
-            "clusterSize": 1,
-            "partitionsCount": len(partitions),
+            "clusterSize": len(brokers),
+            "partitionsCount": call.api.engine.partitions,
             "replicationFactor": 1,
             "gatewayVersion": release,
             "lastCompletedChangeId": "0",

@@ -93,6 +93,9 @@ class FakeEngine:
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     times: list[datetime | None] = field(default_factory=list[datetime | None])
 
+    async def owners(self) -> dict[int, str]:
+        return dict.fromkeys(range(1, self.partitions + 1), "host 1")
+
     async def set_time(self, now: datetime | None) -> None:
         self.times.append(now)
 

@@ -1,0 +1,188 @@
+"""Engines on a real Kafka and a real PostgreSQL, spoken to through the API and through the topics."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from api.app import create_app
+from infra.distributed import DistributedEngine, adopt
+from infra.engine import Engine
+from infra.engine_lock import EngineCannotStart
+from infra.settings import Settings
+from streams.rows import PostgresEventRows
+from streams.topic_check import check_topic
+from streams.topics import Cluster, Topics, delete
+from tests.kafka.test_kafka_log import letters
+from tests.support.bpmn import bpmn
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+
+PARTITIONS = 4
+
+
+class Process:
+    """One engine with its API."""
+
+    def __init__(self, engine: DistributedEngine, client: httpx.AsyncClient) -> None:
+        self.engine = engine
+        self.client = client
+
+    async def post(self, path: str, body: Any) -> dict[str, Any]:
+        answer = await self.client.post(f"/v2{path}", json=body)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json() if answer.content else {}
+        return found
+
+    async def deploy(self, text: str) -> None:
+        answer = await self.client.post("/v2/deployments", files=[("resources", ("p.bpmn", bpmn(text), "text/xml"))])
+        assert answer.is_success, answer.text
+
+    async def search(self, what: str, **wanted: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.post(f"/{what}/search", {"filter": wanted, "page": {"limit": 1000}}))[
+            "items"
+        ]
+        return found
+
+
+def settings_of(database_url: str, cluster: Cluster, topics: Topics) -> Settings:
+    return Settings(
+        database_url=SecretStr(database_url),
+        partitions=PARTITIONS,
+        kafka_bootstrap_servers=tuple(cluster.bootstrap_servers),
+        kafka_topic_prefix=topics.prefix,
+        kafka_session_seconds=2,
+    )
+
+
+@asynccontextmanager
+async def process(database_url: str, cluster: Cluster, topics: Topics) -> AsyncGenerator[Process]:
+    settings = settings_of(database_url, cluster, topics)
+    async with DistributedEngine.on(settings, database_url, cluster) as engine:
+        transport = httpx.ASGITransport(create_app(engine, settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://procession", timeout=30) as client:
+            yield Process(engine, client)
+
+
+async def until(happened: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await happened():  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.02)
+
+
+async def topic_equals_table(database_url: str, cluster: Cluster, topics: Topics) -> int:
+    """Return how many events there are, in both."""
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool:
+        rows = await pool.fetch("SELECT partition, position FROM partitions")
+        for row in rows:
+            report = await check_topic(cluster, topics, row[0], PostgresEventRows(pool), row[1])
+            assert report.problems == []
+            assert report.last == row[1]
+    return sum(row[1] for row in rows)
+
+
+async def test_an_instance_runs_through_the_topics(database_url: str, cluster: Cluster, topics: Topics) -> None:
+    chance = Random(1)
+    async with (
+        process(database_url, cluster, topics) as one,
+        AIOKafkaProducer(**cluster.options) as producer,
+    ):
+
+        async def send(**command: Any) -> None:
+            partition = chance.randrange(PARTITIONS)
+            await producer.send_and_wait(topics.commands, json.dumps(command).encode(), partition=partition)
+
+        await one.deploy("o start -> pack -> O end")
+        for number in range(12):
+            for _ in range(2):
+                await send(type="create-instance", id=f"order-{number}", process_id="p", variables={"n": number})
+        await producer.send_and_wait(topics.commands, b"coffee", partition=2)
+
+        async def created() -> bool:
+            return len(await one.search("jobs", type="pack")) == 12
+
+        await until(created)
+        jobs = (
+            await one.post(
+                "/jobs/activation", {"type": "pack", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 50}
+            )
+        )["jobs"]
+        assert sorted(job["variables"]["n"] for job in jobs) == list(range(12)), "each id acted once"
+        for job in jobs:
+            await send(type="complete-job", id=f"done-{job['jobKey']}", key=job["jobKey"], variables={"ok": True})
+
+        async def completed() -> bool:
+            return len(await one.search("process-instances", state="COMPLETED")) == 12
+
+        await until(completed)
+        (letter,) = await letters(cluster, topics, 1)
+        assert (letter.value, dict(letter.headers)["partition"]) == (b"coffee", b"2")
+    assert await topic_equals_table(database_url, cluster, topics) > 12 * 8
+    await delete(cluster, topics)
+
+
+async def test_processes_share_the_partitions_and_answer_for_each_other(
+    database_url: str, cluster: Cluster, topics: Topics
+) -> None:
+    async with process(database_url, cluster, topics) as one:
+        await one.deploy("o start -> pack -> O end")
+        async with process(database_url, cluster, topics) as two:
+
+            async def shared() -> bool:
+                return sorted((len(one.engine.processors), len(two.engine.processors))) == [2, 2] and two.engine.ready
+
+            await until(shared)
+            brokers = (await two.client.get("/v2/topology")).json()["brokers"]
+            assert sorted(each["partitionId"] for broker in brokers for each in broker["partitions"]) == [1, 2, 3, 4]
+            for number in range(8):
+                side = (one, two)[number % 2]
+                made = await side.post("/process-instances", {"processDefinitionId": "p", "variables": {"n": number}})
+                other = (two, one)[number % 2]
+                found = await other.search("process-instances", processInstanceKey=made["processInstanceKey"])
+                # A read sees what its own process acknowledged; what another did it sees a moment later.
+                assert len(found) <= 1
+            asked = {"type": "pack", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 8, "requestTimeout": 5_000}
+            jobs: list[Any] = []
+            while len(jobs) < 8:
+                jobs += (await two.post("/jobs/activation", asked))["jobs"]
+            for job in jobs:
+                await one.post(f"/jobs/{job['jobKey']}/completion", {})
+
+        async def alone() -> bool:
+            return len(one.engine.processors) == PARTITIONS and one.engine.ready
+
+        await until(alone)
+        assert len(await one.search("process-instances", state="COMPLETED")) == 8
+        await one.post("/process-instances", {"processDefinitionId": "p"})
+    await topic_equals_table(database_url, cluster, topics)
+    await delete(cluster, topics)
+
+
+async def test_a_database_is_tied_to_its_log(database_url: str, cluster: Cluster, topics: Topics) -> None:
+    settings = settings_of(database_url, cluster, topics)
+    secret = await adopt(database_url, "topic a of Kafka cluster x")
+
+    assert await adopt(database_url, "topic a of Kafka cluster x") == secret
+    with pytest.raises(EngineCannotStart, match="are in topic a of Kafka cluster x, but the settings name topic b"):
+        await adopt(database_url, "topic b of Kafka cluster x")
+    with pytest.raises(EngineCannotStart, match="start the engine with PROCESSION_KAFKA=1"):
+        async with Engine.running(settings, database_url):
+            pass
+
+
+async def test_commands_that_wait_in_the_table_are_not_left_behind(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("INSERT INTO partitions (partition, epoch, owner) VALUES (1, 0, '')")
+    await connection.execute("INSERT INTO commands (partition, reply_to, command) VALUES (1, '', '')")
+    await connection.close()
+
+    with pytest.raises(EngineCannotStart, match="but 1 wait there"):
+        await adopt(database_url, "topic a")
