@@ -28,6 +28,7 @@ from streams.log import Log
 from streams.projector import Projector
 from streams.relay import Relay, RelayMetrics
 from streams.rows import PostgresEventRows
+from streams.tasks import end
 from streams.topics import Cluster, TopicDoesNotFit, check, cluster_id, create
 
 LET_GO_SECONDS_MAX: Final = 5.0
@@ -191,9 +192,7 @@ class DistributedEngine(Engine):
                 await projector.reached(processor.position)
                 while not relay.idle:  # noqa: ASYNC110 - it is over within milliseconds, or never
                     await asyncio.sleep(LOOK_SECONDS)
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await end(tasks.values())
         for parts in (self.processors, self._projectors, self._timers, self._relays):
             cast("dict[int, Any]", parts).pop(partition, None)
 

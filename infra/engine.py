@@ -36,6 +36,7 @@ from streams.postgres_tables import PostgresAgendaTable, PostgresJobsTable
 from streams.processor import PartitionProcessor, Parts
 from streams.projector import Projector
 from streams.replies import LocalReplies
+from streams.tasks import end
 from streams.timers import Timers
 from streams.work import NoAnswer
 
@@ -309,9 +310,7 @@ class Engine:
             async with asyncio.timeout(STOP_SECONDS_MAX):
                 for partition, projector in self._projectors.items():
                     await projector.reached(self.processors[partition].position)
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await end(self._tasks.values())
 
 
 async def _close(pool: Pool) -> None:

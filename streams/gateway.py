@@ -17,6 +17,7 @@ from streams.jobs_available import JobsAvailable, Waiter
 from streams.log import CommandRecord, Log
 from streams.processor import PartitionProcessor
 from streams.replies import LocalReplies
+from streams.tasks import end
 from streams.work import NoAnswer, Overloaded, Reply, Unavailable, Work, target
 
 ANSWER_SECONDS_MAX = 10.0
@@ -203,6 +204,4 @@ class Gateway:
 
     async def stop(self) -> None:
         """End what goes on beside the callers."""
-        for task in self._releasing:
-            task.cancel()
-        await asyncio.gather(*self._releasing, return_exceptions=True)
+        await end(self._releasing)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from eventstore.postgres import Pool
 from streams.listener import Listener
 from streams.replies import LocalReplies
+from streams.tasks import end
 from streams.work import Answered, decode_reply, encode_reply
 
 CHANNEL = "procession_replies"
@@ -42,10 +43,7 @@ class PostgresReplies:
 
     async def stop(self) -> None:
         """End, in bounded time."""
-        tasks = [task for task in (self._sending, self._taking) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(task for task in (self._sending, self._taking) if task is not None)
 
     def send(self, replies: Sequence[Answered]) -> None:
         """See the port."""

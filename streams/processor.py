@@ -27,6 +27,7 @@ from streams.log import BATCH_RECORDS_MAX, CommandRecord, Log
 from streams.metrics import Metrics, PartitionMetrics
 from streams.outbox import Outbox
 from streams.tables import JobsTable
+from streams.tasks import end
 from streams.unit import Unit
 from streams.work import Answered, Overloaded, Reply, Unavailable, Work
 
@@ -234,9 +235,7 @@ class PartitionProcessor:
                     self._unit = None
             await self._settle()
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await end(helpers)
 
     async def _let_go(self) -> None:
         self.ready = False
