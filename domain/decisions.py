@@ -70,9 +70,9 @@ class Decisions(msgspec.Struct, omit_defaults=True, dict=True):
 
     def latest_decision(self, decision_id: str, version_tag: str | None = None) -> DecisionVersion | None:
         """See `Definitions.latest_decision`."""
-        versions = self.decision_versions.get(decision_id, {})
-        for version in sorted(versions, reverse=True):
-            found = self.decision(versions[version])
+        # Versions are added in their order, so that the last one is the latest.
+        for key in reversed(self.decision_versions.get(decision_id, {}).values()):
+            found = self.decision(key)
             if found is not None and version_tag in (None, found.version_tag):
                 return found
         return None
