@@ -91,13 +91,22 @@ def _cancel(state: Instance, command: c.CancelInstance, context: Context) -> Ans
             "INVALID_STATE",
             f"expected a root instance, but {state.key} was called by {state.parent_key}; cancel {state.root_key} instead",
         )
-    walk = walk_of(state, context)
-    return walk.run(walk.terminate(state.key))
+    return _terminate(state, context)
 
 
 def _terminate_child(state: Instance, command: c.TerminateChild, context: Context) -> Answer:
+    return _terminate(state, context)
+
+
+def _terminate(state: Instance, context: Context) -> Facts:
+    """End the instance. What it held is answered, too: a message that it did not take is for the next who waits."""
     walk = walk_of(state, context)
-    return walk.run(walk.terminate(state.key))
+    held = [_HELD_DECODER.decode(each.command) for each in state.held]
+    yield from walk.run(walk.terminate(state.key))
+    for command in held:
+        answer = decide_instance(state, command, context)
+        if not isinstance(answer, Rejected):
+            yield from answer
 
 
 def _suspend(state: Instance, command: c.SuspendInstance, context: Context) -> Answer:
@@ -118,8 +127,8 @@ def _resume(state: Instance, command: c.ResumeInstance, context: Context) -> Ans
 
 
 def _release(state: Instance, context: Context) -> Facts:
-    """Carry out what came while the instance stood still, in order."""
-    while state.held and state.running and not state.suspended and state.quarantined is None:
+    """Carry out what came while the instance stood still, in order; what comes after its end is answered all the same."""
+    while state.held and not (state.running and (state.suspended or state.quarantined is not None)):
         command: c.AnyCommand = _HELD_DECODER.decode(state.held[0].command)
         yield e.HeldReleased(key=state.key)
         answer = decide_instance(state, command, context)
