@@ -10,7 +10,7 @@ import pytest
 
 from infra import migrate
 from infra.embedded_postgres import SUPERUSER, EmbeddedPostgres
-from tests.conformance.summary import pytest_terminal_summary  # noqa: F401  # a hook, which pytest takes from here
+from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 # pyright: ignore[reportUnusedImport]  # a hook, which pytest takes from here
 
 TEMPLATE = "migrated"
 NUMBERS = itertools.count(1)
