@@ -333,9 +333,13 @@ class Decider:
         return True
 
     def _now(self, unit: Unit, command: c.AnyCommand) -> datetime:
-        """Return the time of a command: when it was issued, but not in the future, nor before what already happened."""
+        """Return the time of a command: when it was issued, but not in the future, nor before what already happened.
+
+        A lease counts from now: that of a command which had to wait would else be over before its worker has the job.
+        """
         issued = command.issued_at
-        now = unit.now if issued.tzinfo is None or issued > unit.now else issued
+        leases = isinstance(command, c.ActivateJobs | c.UpdateJob)
+        now = unit.now if leases or issued.tzinfo is None or issued > unit.now else issued
         if now.microsecond % 1000:
             now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self._last_time = now = max(now, self._last_time)

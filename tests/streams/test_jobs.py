@@ -31,6 +31,24 @@ async def test_a_leased_job_is_not_offered_again_before_its_deadline() -> None:
         assert sorted(keys(await run.jobs("pack"))) == sorted(keys(leased))
 
 
+async def test_a_lease_counts_from_when_the_job_is_handed_out_however_long_the_command_waited() -> None:
+    async with engine(partitions=1) as run:
+        await with_jobs(run, 1)
+        issued_at = run.clock.now()
+        await run.advance(seconds=30)
+        activate = c.ActivateJobs(
+            partition=1, job_type="pack", timeout=10_000, jobs_max=1, id="~late", issued_at=issued_at
+        )
+        leased = (await run.gateway.submit(activate)).result
+
+        assert isinstance(leased, dict)
+        assert len(leased["jobs"]) == 1
+        assert not await run.jobs("pack")
+        [record] = await run.events(e.JobsLeased)
+        assert isinstance(record.event, e.JobsLeased)
+        assert record.event.deadline == run.clock.now() + timedelta(seconds=10)
+
+
 async def test_one_fact_leases_a_batch() -> None:
     async with engine(partitions=1) as run:
         await with_jobs(run, 10)
