@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from api import asyncapi
 from api.auth import Authentication
 from api.docs import page
 from api.engine import Engine, Settings
@@ -85,6 +86,12 @@ def _serve_documentation(app: FastAPI) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> dict[str, Any]:
         return described
+
+    topics = asyncapi.document()
+
+    @app.get("/asyncapi", include_in_schema=False)
+    async def describe_topics() -> dict[str, Any]:
+        return topics
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

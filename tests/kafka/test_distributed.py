@@ -17,7 +17,7 @@ from api.app import create_app
 from infra.distributed import DistributedEngine, adopt
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart
-from infra.settings import Settings
+from infra.settings import Settings, load
 from streams.rows import PostgresEventRows
 from streams.topic_check import check_topic
 from streams.topics import Cluster, Topics, delete
@@ -54,12 +54,14 @@ class Process:
 
 
 def settings_of(database_url: str, cluster: Cluster, topics: Topics) -> Settings:
-    return Settings(
-        database_url=SecretStr(database_url),
-        partitions=PARTITIONS,
-        kafka_bootstrap_servers=tuple(cluster.bootstrap_servers),
-        kafka_topic_prefix=topics.prefix,
-        kafka_session_seconds=2,
+    return load(
+        {
+            "database_url": SecretStr(database_url),
+            "partitions": PARTITIONS,
+            "kafka_bootstrap_servers": tuple(cluster.bootstrap_servers),
+            "kafka_topic_prefix": topics.prefix,
+            "kafka_session_seconds": 2,
+        }
     )
 
 
