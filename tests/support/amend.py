@@ -52,7 +52,7 @@ class Model:
 
     def drop(self, element_id: str, tag: str) -> "Model":
         """Remove the elements with that local name inside of an element."""
-        for found in list(self._element(element_id).iter(f"{{*}}{tag}")):
+        for found in list(self._element(element_id).iterdescendants(f"{{*}}{tag}")):
             parent = found.getparent()
             assert parent is not None
             parent.remove(found)
