@@ -65,7 +65,7 @@ def _run(folder: Path, rounds: int, seed: int) -> list[str]:
     try:
         outcome = asyncio.run(run.run(rounds, _say))
     except EngineFailed as error:
-        return str(error).splitlines()
+        return [str(error)]
     _conclude(outcome, time.monotonic() - began)
     return outcome.findings
 

@@ -1,7 +1,7 @@
 """What the log says happened: the whole of it, read once and counted by what must happen exactly once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,7 +9,7 @@ from domain import events as e
 from eventstore.records import EventRecord
 from infra.chaos.model import ORDER, ROOT
 
-ONCE: Final = {
+ONCE: Final[Mapping[type[e.Event], str]] = {
     e.InstanceCreated: "key",
     e.InstanceCompleted: "key",
     e.JobCompleted: "key",
@@ -41,7 +41,7 @@ NEVER: Final = (
     e.TimerCanceled,
 )
 """The load asks for none of these."""
-WANTED: Final = {
+WANTED: Final[Mapping[type[e.Event], str]] = {
     e.InstanceCreated: "create-instance",
     e.MessagePublished: "publish-message",
     e.JobCompleted: "complete-job",
