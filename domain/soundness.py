@@ -43,6 +43,7 @@ def _waits(state: Instance) -> set[int]:
 
 def _scopes_have_something(state: Instance) -> None:
     """An element stands still for a reason: something inside, open work, a wait, a child or an incident."""
+    held = {incident.element_key for incident in state.incidents.values() if incident.step == "enter"}
     for key, element in state.elements.items():
         reasons = (
             element.children,
@@ -51,6 +52,7 @@ def _scopes_have_something(state: Instance) -> None:
             element.waits,
             element.child is not None,
             element.incidents,
+            any(outer.key in held for outer in state.ancestors(key)),  # it begins when what is around it can
             element.body is not None and element.body.paused,
             state.quarantined is not None,
         )

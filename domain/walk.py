@@ -143,7 +143,7 @@ class Walk:
     def begin(self, key: int) -> Facts:
         """Map inputs, open waits and let the element do its work. Trying again after an incident begins here, too."""
         at = self.at(key)
-        if at is None:
+        if at is None or self._is_held(key):
             return
         try:
             if at.instance.index == 0:
@@ -158,6 +158,12 @@ class Walk:
             yield from at.node.element.enter(at)
         except Problem as problem:
             yield self.incident(at, problem, "enter")
+
+    def _is_held(self, key: int) -> bool:
+        """Say whether a scope around could not begin: nothing in it begins before it has (see `retry`)."""
+        state = self.state
+        around = (element for element in state.ancestors(key) if element.key != key)
+        return any(state.incidents[each].step == "enter" for element in around for each in element.incidents)
 
     def _own_waits(self, at: At) -> list[Node]:
         starts = [scope.start for scope in at.node.event_subprocesses if scope.start is not None]
@@ -365,11 +371,8 @@ class Walk:
     def terminate(self, key: int) -> Facts:
         """End an element instance and all that runs in it, from the inside out."""
         state = self.state
-        inside = [key]
-        for outer in inside:  # grows while it is walked
-            inside.extend(state.elements[outer].children)
         # Newest first: keys grow, so what is inside is gone before what is around it.
-        for each in sorted(inside, reverse=True):
+        for each in reversed(self._inside(key)):
             yield from self.close(each)
             element = state.elements[each]
             if each == state.key:
@@ -381,6 +384,13 @@ class Walk:
                 )
             else:
                 yield e.ElementTerminated(key=each, element=element.element, scope=element.scope)
+
+    def _inside(self, key: int) -> list[int]:
+        """Return an element instance and all that runs in it, oldest first."""
+        inside = [key]
+        for outer in inside:  # grows while it is walked
+            inside.extend(self.state.elements[outer].children)
+        return sorted(inside)
 
     # --- trouble ----------------------------------------------------------------------------------------------------
 
@@ -402,7 +412,8 @@ class Walk:
             return
         match step:
             case "enter":
-                yield from self.begin(key)
+                for each in self._inside(key):  # what was entered in it meanwhile (a triggered start event) was held
+                    yield from self.begin(each)
             case "leave":
                 yield from self.leave(at)
             case "loop":
