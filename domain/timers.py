@@ -1,16 +1,24 @@
 """When timers are due: ISO 8601 dates, durations and repetitions, and cron with seconds first. All times are UTC."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import isodate
 import msgspec
-from cronsim import CronSim, CronSimError
+
+from domain.cron import compile_cron
 
 UNLIMITED = -1
 """Repetitions of a cycle without end."""
 
 YEAR_MAX = 9000
 """Dates beyond it are refused: calendar arithmetic ends with the year 9999."""
+
+_SIGNED = re.compile(r"(-?)P(?=.*-)((?:-?\d+[YMWD])*)(?:T((?:-?\d+(?:\.\d+)?[HMS])+))?", re.ASCII)
+"""A duration in which a part has a sign."""
+
+_SIGNED_PART = re.compile(r"(-?)([\d.]+[YMWDHS])")
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -34,8 +42,8 @@ def schedule(kind: str, text: str, now: datetime) -> Schedule:
 
 def next_due(repeat: str, former: datetime, now: datetime) -> datetime | None:
     """Return the due date after `former`, on the same grid. Dates that were missed by `now` are passed over."""
-    if not repeat.startswith("P"):
-        return _cron(repeat, max(former, now))
+    if not repeat.lstrip("-").startswith("P"):
+        return compile_cron(repeat).after(max(former, now))
     due = _after(former, repeat)
     if due > now or due <= former:
         return due
@@ -59,12 +67,25 @@ def _date(text: str) -> datetime:
 
 def _after(start: datetime, text: str) -> datetime:
     try:
-        due = start + isodate.parse_duration(text)
+        due = start + _duration(text)
     except (isodate.ISO8601Error, OverflowError, ValueError):
         raise ValueError(f"expected a duration as ISO 8601, such as PT15M, but found '{text}'") from None
     if due.year > YEAR_MAX:
         raise ValueError(f"expected a duration that ends before the year {YEAR_MAX}, but found '{text}'")
     return _whole(due)
+
+
+def _duration(text: str) -> Any:
+    """Parse a duration. As in Java, each of its parts may have a sign of its own."""
+    parts = _SIGNED.fullmatch(text)
+    if parts is None:
+        return isodate.parse_duration(text)
+    sign, days, time = parts.groups()
+    total: Any = timedelta(0)
+    for prefix, part in (("P", days), ("PT", time or "")):
+        for minus, number in _SIGNED_PART.findall(part):
+            total += isodate.parse_duration(f"{minus}{prefix}{number}")
+    return -total if sign else total
 
 
 def _whole(date: datetime) -> datetime:
@@ -75,7 +96,7 @@ def _whole(date: datetime) -> datetime:
 
 def _cycle(text: str, now: datetime) -> Schedule:
     if not text.startswith("R"):
-        due = _cron(text, now)
+        due = compile_cron(text).after(now)
         if due is None:
             raise ValueError(f"expected a cron expression that comes true one day, but found '{text}'")
         return Schedule(due=due, repetitions=UNLIMITED, repeat=text)
@@ -85,15 +106,8 @@ def _cycle(text: str, now: datetime) -> Schedule:
         raise ValueError(f"expected a repetition such as R3/PT10S or R/2026-01-31T08:00:00Z/P1D, but found '{text}'")
     repetitions = int(count) if count else UNLIMITED
     repeat = parts[-1]
-    due = _after(now, repeat) if len(parts) == 2 else max(_date(parts[1]), now)
+    first = _after(now, repeat)
+    if repetitions == UNLIMITED and first <= now:
+        raise ValueError(f"expected a cycle without end to have an interval above zero, but found '{text}'")
+    due = first if len(parts) == 2 else max(_date(parts[1]), now)
     return Schedule(due=due, repetitions=repetitions, repeat=repeat)
-
-
-def _cron(text: str, after: datetime) -> datetime | None:
-    fields = text.split()
-    if len(fields) != 6:
-        raise ValueError(f"expected a cron expression with 6 fields, seconds first, but found '{text}'")
-    try:
-        return next(CronSim(text, after), None)
-    except CronSimError:
-        raise ValueError(f"expected a cron expression with 6 fields, seconds first, but found '{text}'") from None

@@ -27,7 +27,7 @@ IMPURE = {
     "logging",
     "secrets",
 }
-THIRD_PARTY = {"msgspec", "lxml", "isodate", "cronsim"}
+THIRD_PARTY = {"msgspec", "lxml", "isodate"}
 """What the domain may use beside the standard library and itself."""
 
 

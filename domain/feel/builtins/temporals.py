@@ -1,4 +1,4 @@
-"""Built-ins about days, and the two that ask what time it is: they answer what the caller said."""
+"""Built-ins about days and cycles, and the two that ask what time it is: they answer what the caller said."""
 
 from typing import Any
 
@@ -56,6 +56,16 @@ def _last_day_of_month(run: Run, date: Any) -> Date:
     return Date(day.year, day.month, month_days(day.year, day.month))
 
 
+def _cycle(run: Run, repetitions: Any, interval: Any) -> str:
+    """Return a timer cycle as ISO 8601 text; without a number it goes on without end."""
+    count = "" if repetitions is None else str(int(repetitions))
+    return f"R{count}/{interval}"
+
+
+def _endless_cycle(run: Run, interval: Any) -> str:
+    return _cycle(run, None, interval)
+
+
 ENTRIES = (
     entry("now", "", _now),
     entry("today", "", _today),
@@ -64,4 +74,6 @@ ENTRIES = (
     entry("month of year", "date: date", _month_of_year),
     entry("week of year", "date: date", _week_of_year),
     entry("last day of month", "date: date", _last_day_of_month),
+    entry("cycle", "repetitions: number?, interval: duration", _cycle),
+    entry("cycle", "interval: duration", _endless_cycle),
 )
