@@ -135,7 +135,7 @@ def events_behind_gateways(model: ProcessModel) -> Found:
 
 def _behind_gateway(node: Node, flow: Flow) -> Found:
     target = flow.target
-    if target.element.type != "INTERMEDIATE_CATCH_EVENT":
+    if target.element.type != "INTERMEDIATE_CATCH_EVENT" or isinstance(target.element, LinkCatchEvent):
         yield (
             node,
             (

@@ -68,7 +68,7 @@ class CallActivity(Element):
                 f"expected processes to call each other at most {CALL_DEPTH_MAX} deep, but found more",
             )
         model = _called(at, config)
-        visible = at.variables.merged() if config.all_to_child else dict(at.instance.variables)
+        visible = _handed_on(at) if config.all_to_child else dict(at.instance.variables)
         yield e.ChildCalled(
             element_key=at.key,
             child_key=make_key(at.context.partition, at.context.next_number()),
@@ -83,6 +83,20 @@ class CallActivity(Element):
 
     def propagate(self, at: "At", variables: dict[str, Any]) -> dict[str, Any]:
         return variables if at.node.config.all_to_parent else {}
+
+
+def _handed_on(at: "At") -> dict[str, Any]:
+    """Return the variables that are visible here, but for what multi-instance bodies around are still gathering.
+
+    It would come back with the child, and overwrite the results that were gathered meanwhile.
+    """
+    handed: dict[str, Any] = {}
+    for element in reversed(list(at.state.ancestors(at.key))):
+        handed.update(element.variables)
+        loop = at.walk.model.nodes[element.element].loop
+        if element.body is not None and loop is not None and loop.output_collection is not None:
+            handed.pop(loop.output_collection, None)
+    return handed
 
 
 def _called(at: "At", config: CalledElement) -> ProcessModel:

@@ -1,5 +1,6 @@
 """Adds to a process written as text what the text language has no words for: mappings, loops, further scopes, any XML."""
 
+from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
@@ -70,12 +71,17 @@ class Model:
         return self.extend(element_id, f"<zeebe:ioMapping>{''.join(lines)}</zeebe:ioMapping>")
 
     def each(
-        self, element_id: str, items: str = "=items", *, condition: str = "", sequential: bool = False, **more: str
+        self,
+        element_id: str,
+        items: str = "=items",
+        loop: Mapping[str, str] | None = None,
+        *,
+        condition: str = "",
+        sequential: bool = False,
     ) -> "Model":
-        """Make an activity multi-instance; `more` are attributes of `zeebe:loopCharacteristics`."""
-        attributes = "".join(
-            f" {name}={quoteattr(value)}" for name, value in {"inputCollection": items, **more}.items()
-        )
+        """Make an activity multi-instance; `loop`: further attributes of `zeebe:loopCharacteristics`."""
+        named = {"inputCollection": items, **(loop or {})}
+        attributes = "".join(f" {name}={quoteattr(value)}" for name, value in named.items())
         inside = (
             f'<completionCondition xsi:type="tFormalExpression">{condition}</completionCondition>' if condition else ""
         )
