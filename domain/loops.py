@@ -8,7 +8,7 @@ from domain.instance import Body, Visible
 from domain.model import Loop
 from domain.problem import Problem
 from domain.results import Facts
-from domain.variables import evaluate, merge
+from domain.variables import merge
 from domain.waits import EXTRACT_VALUE_ERROR, describe
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def _body(at: "At") -> Body:
 
 def _items(at: "At", loop: Loop) -> list[Any]:
     # The collection belongs to the scope around the body: the body's own output must not hide it.
-    items = evaluate(
-        loop.input_collection, at.state.variables_at(at.instance.scope), at.walk.moment, "the input collection"
-    )
+    items = at.walk.evaluate(loop.input_collection, at.state.variables_at(at.instance.scope), "the input collection")
     if not isinstance(items, list):
         raise Problem(
             EXTRACT_VALUE_ERROR,
@@ -154,8 +152,8 @@ def _satisfied(at: "At", body: Body, active: int, loop: Loop) -> bool:
         "numberOfCompletedInstances": body.completed + 1,
         "numberOfTerminatedInstances": body.terminated,
     }
-    value = evaluate(
-        loop.completion_condition, Visible([counters, *at.variables.scopes]), at.walk.moment, "the completion condition"
+    value = at.walk.evaluate(
+        loop.completion_condition, Visible([counters, *at.variables.scopes]), "the completion condition"
     )
     if not isinstance(value, bool):
         raise Problem(

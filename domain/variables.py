@@ -36,6 +36,21 @@ def evaluate(value: Value, variables: Mapping[str, Any], moment: Moment, what: s
         raise Problem("EXTRACT_VALUE_ERROR", f"failed to evaluate {what} '{value.source}': {error}") from None
 
 
+WARNINGS_MAX = 3
+"""Warnings that an incident shows; the first ones say most."""
+
+
+def why(evaluated: tuple[Value, Mapping[str, Any]] | None, moment: Moment) -> str:
+    """Return what an expression warned of, as one text; empty if of nothing."""
+    if evaluated is None or isinstance(evaluated[0], str):
+        return ""
+    try:
+        warnings = evaluated[0].explain(evaluated[1], moment).warnings
+    except FeelEvaluationError:
+        return ""  # the message says it
+    return "; ".join(f"{warning.type}: {warning.message}" for warning in warnings[:WARNINGS_MAX])
+
+
 def write(state: Instance, scope: int, variables: Mapping[str, Any]) -> Facts:
     """Set variables in one scope; equal values are not written."""
     present = state.elements[scope].variables

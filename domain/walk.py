@@ -17,7 +17,7 @@ from domain.keys import LOCAL_MAX, make_key
 from domain.model import Flow, Node, ProcessModel, Value
 from domain.problem import Problem
 from domain.results import Context, Facts
-from domain.variables import evaluate, mapped, merge, write
+from domain.variables import evaluate, mapped, merge, why, write
 from domain.waits import Wait, wait_for
 
 KEYS_PER_REACTION_MAX = 4_000
@@ -56,7 +56,7 @@ class At:
         """Evaluate an attribute here. What fails is a `Problem` that names `what`."""
         if isinstance(value, str):
             return value
-        return evaluate(value, self.variables, self.walk.moment, what)
+        return self.walk.evaluate(value, self.variables, what)
 
     def new_key(self) -> int:
         """Return a key for the next fact."""
@@ -79,7 +79,13 @@ class Walk:
         self.model = model
         self.context = context
         self._evaluations = 0
+        self._evaluated: tuple[Value, Visible] | None = None
         self._touched: set[int] = set()
+
+    def evaluate(self, value: Value, variables: Visible, what: str) -> Any:
+        """Evaluate an attribute with these variables, and remember it: an incident tells why its value was not right."""
+        self._evaluated = (value, variables)
+        return evaluate(value, variables, self.moment, what)
 
     @property
     def moment(self) -> Moment:
@@ -395,13 +401,15 @@ class Walk:
     # --- trouble ----------------------------------------------------------------------------------------------------
 
     def incident(self, at: At, problem: Problem, step: str) -> e.IncidentRaised:
-        """Return the fact that the element instance cannot go on."""
+        """Return the fact that the element instance cannot go on, with what the last expression warned of."""
+        warnings = why(self._evaluated, self.moment)
+        self._evaluated = None
         return e.IncidentRaised(
             key=self.state.new_key(),
             element_key=at.key,
             element=at.node.id,
             incident_type=problem.incident_type,
-            message=problem.message,
+            message=f"{problem.message} ({warnings})" if warnings else problem.message,
             step=step,
         )
 

@@ -16,6 +16,7 @@ from infra import migrate
 from infra.chaos.cli import chaos
 from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
 from infra.engine_lock import EngineCannotStart, EngineLost
+from infra.feel_cli import BadExpression, feel
 from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
 from infra.topics_cli import check_topic, topics_cli
@@ -112,12 +113,22 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, verify, check_topic, chaos)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, feel, verify, check_topic, chaos)
 MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": migrate_up,
     "down": migrate_down,
     "status": migrate_status,
 }
+
+KNOWN_FAILURES: Final = (
+    BadExpression,
+    BadSettings,
+    EmbeddedPostgresError,
+    EngineCannotStart,
+    EngineLost,
+    migrate.MigrationFailed,
+)
+"""What ends as one sentence and exit code 1."""
 
 app = typer.Typer(
     name="procession",
@@ -143,7 +154,7 @@ def main() -> None:
     """Run one command; a mistake of the user ends as one sentence and exit code 1."""
     try:
         app()
-    except (BadSettings, EmbeddedPostgresError, EngineCannotStart, EngineLost, migrate.MigrationFailed) as error:
+    except KNOWN_FAILURES as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
 

@@ -1,6 +1,7 @@
 """Gateways: which flows are taken, and when tokens go on together."""
 
 from domain import commands as c
+from domain import events as e
 from tests.support.given import given
 
 
@@ -63,3 +64,10 @@ def test_the_first_event_behind_an_event_based_gateway_decides() -> None:
 
     given(process).create(key="k").publish("order", "k").then("timer-canceled", "element-completed m").active("paid")
     given(process).create(key="k").advance(3600).then("message-unsubscribed", "element-completed t").active("late")
+
+
+def test_an_incident_says_why_an_expression_gave_no_boolean() -> None:
+    run = given("o start -> x choice ->[= amount > 1] one -> O end; choice ->[else] two -> end").create()
+
+    messages = [event.message for event in run.world.events() if isinstance(event, e.IncidentRaised)]
+    assert "No variable found with name 'amount'" in messages[0]
