@@ -48,3 +48,21 @@ async def test_what_was_written_is_there_after_kill_9_and_after_a_new_start(tmp_
         assert await _read(cluster, 2) == [b"1", b"2"]
     finally:
         await again.stop()
+
+
+@pytest.mark.chaos
+async def test_three_nodes_that_lose_one_lose_no_acknowledged_record(tmp_path: Path) -> None:
+    kafka = await LocalKafka.start(tmp_path, nodes=3)
+    try:
+        cluster = Cluster(kafka.bootstrap_servers)
+        await create(cluster, TOPICS, 1)
+        written = [b"%d" % at for at in range(40)]
+        for number in (1, 2):
+            kafka.kill(number)
+            await _write(cluster, written[20 * number - 20 : 20 * number])
+            await kafka.revive(number)
+        assert await _read(cluster, len(written)) == written
+    finally:
+        for number in (1, 2, 3):
+            kafka.kill(number)  # an orderly end waits for the others, who end as well
+        await kafka.stop()
