@@ -13,6 +13,8 @@ from bench.http import Client
 from bench.models import ONE_TASK
 
 JOBS_PER_POLL = 32
+VISIBLE_EVERY = 5
+"""Every so many-th instance is read back at once, if that is asked for: how long until a reader sees it."""
 
 
 class Load:
@@ -24,6 +26,7 @@ class Load:
         self.completed = 0
         self.create_seconds: list[float] = []
         self.complete_seconds: list[float] = []
+        self.visible_seconds: list[float] = []
         self.done = asyncio.Event()
 
     async def run(self) -> dict[str, float]:
@@ -44,6 +47,7 @@ class Load:
             "seconds": seconds,
             "instances_per_second": self.arguments.instances / seconds,
             **_quantiles("create", self.create_seconds),
+            **(_quantiles("visible", self.visible_seconds) if self.visible_seconds else {}),
             **(_quantiles("complete", self.complete_seconds) if self.complete_seconds else {}),
         }
 
@@ -74,6 +78,10 @@ class Load:
             )
             assert status == 200, answer
             self.create_seconds.append(time.perf_counter() - sent)
+            if self.arguments.visible and number % VISIBLE_EVERY == 0:
+                status, shown = await client.get(f"/v2/process-instances/{answer['processInstanceKey']}")
+                assert status == 200, shown
+                self.visible_seconds.append(time.perf_counter() - sent)
         client.close()
 
     async def _work(self) -> None:
@@ -119,6 +127,7 @@ def main() -> None:
     parser.add_argument("--creators", type=int, default=16)
     parser.add_argument("--workers", type=int, default=4, help="0: instances stay open")
     parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--visible", action="store_true")
     print(json.dumps(asyncio.run(Load(parser.parse_args()).run())))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.throughput import ROOT, free_port, load, start, until_ready
+from bench.throughput import RESULTS, free_port, load, start, until_ready
 
 
 def main() -> None:
@@ -41,9 +41,8 @@ def main() -> None:
     table.add_row("no instances", f"{empty[1]:.2f}")
     table.add_row(f"{instances:,} open instances", f"{full[1]:.2f}")
     Console().print(table)
-    path = ROOT / "bench" / "results" / "recovery.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "recovery.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,8 +2,8 @@
 
     python -m bench.throughput [--instances 20000]
 
-The engine, its PostgreSQL (durable), the API and the load share the machine's cores. Prints a table and writes
-`bench/results/throughput.json`.
+The engine, its PostgreSQL (durable), the API and the load share the machine's cores. Prints a table and
+writes `bench/results/throughput.json` and a picture of it beside that.
 """
 
 import argparse
@@ -30,7 +30,10 @@ from infra import migrate
 from infra.embedded_postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
 START_SECONDS_MAX = 60
+
+LATENCIES = {"create": "create acknowledged", "complete": "complete acknowledged", "visible": "created and read back"}
 
 
 async def limit(folder: Path, instances: int) -> float:
@@ -109,12 +112,11 @@ def main() -> None:
             load(port, "--instances", "2000")
             full = load(port, "--instances", str(instances), "--creators", "96", "--workers", "16")
             rate = full["instances_per_second"] / 2
-            half = load(port, "--instances", str(instances // 4), "--rate", str(rate))
+            half = load(port, "--instances", str(instances // 4), "--rate", str(rate), "--visible")
     result = {"storage_limit": storage, "full": full, "half": half}
+    RESULTS.mkdir(exist_ok=True)
     show(result)
-    path = ROOT / "bench" / "results" / "throughput.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    (RESULTS / "throughput.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 def show(result: dict[str, Any]) -> None:
@@ -125,10 +127,12 @@ def show(result: dict[str, Any]) -> None:
     table.add_row("storage limit", f"{result['storage_limit']:,.0f} instances/s")
     table.add_row("engine", f"{full['instances_per_second']:,.0f} instances/s")
     table.add_row("share of the limit", f"{share:.2f}")
-    for name in ("create", "complete"):
+    for name, meaning in LATENCIES.items():
         row = " / ".join(f"{half[f'{name}_p{percent}_ms']:.1f}" for percent in (50, 95, 99))
-        table.add_row(f"{name} acknowledged at half load, p50 / p95 / p99", f"{row} ms")
-    Console().print(table)
+        table.add_row(f"{meaning} at half load, p50 / p95 / p99", f"{row} ms")
+    out = Console(record=True, width=100)
+    out.print(table)
+    out.save_svg(str(RESULTS / "throughput.svg"), title="python -m bench.throughput")
 
 
 if __name__ == "__main__":
