@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, cast
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from eventstore.codec import UnknownEvent
 from eventstore.store import Fenced
@@ -106,6 +107,9 @@ class DistributedEngine(Engine):
             name = f"topic {self._topics.commands} of Kafka cluster {await cluster_id(self._cluster)}"
         except TopicDoesNotFit as error:
             raise EngineCannotStart(str(error)) from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            servers = ", ".join(self._cluster.bootstrap_servers)
+            raise EngineCannotStart(f"expected Kafka at {servers}, but: {error or type(error).__name__}") from error
         secret = await adopt(self._dsn, name)
         log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
         self._stack.push_async_callback(log_of_commands.stop)

@@ -4,11 +4,31 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from infra.local_kafka import LocalKafka
 from infra.settings import Settings
 from streams.topics import Cluster, Topics
+
+SPARING_SECONDS: Final = 10.0
+
+
+class Sparing(logging.Filter):
+    """Lets each kind of line of Kafka's client through once in a while: without a broker it writes some ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is written."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        kind = (record.pathname, record.lineno)
+        if record.created - self._last.get(kind, 0.0) < SPARING_SECONDS:
+            return False
+        self._last[kind] = record.created
+        return True
 
 
 def topics_of(settings: Settings) -> Topics:
@@ -20,6 +40,9 @@ def topics_of(settings: Settings) -> Topics:
 async def cluster_of(settings: Settings) -> AsyncGenerator[Cluster]:
     """The cluster that the settings name, else a local one. Raise `LocalKafkaError`."""
     logging.getLogger("aiokafka").setLevel(logging.WARNING)  # it would tell each step of each rebalance
+    sparing = Sparing()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(sparing)
     if settings.kafka_bootstrap_servers:
         yield Cluster(settings.kafka_bootstrap_servers, _security(settings))
         return

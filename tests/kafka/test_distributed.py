@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import logging
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,6 +20,7 @@ from api.app import create_app
 from infra.distributed import DistributedEngine, adopt
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart
+from infra.kafka import Sparing
 from infra.settings import Settings, load
 from streams.rows import PostgresEventRows
 from streams.topic_check import check_topic
@@ -166,6 +170,49 @@ async def test_processes_share_the_partitions_and_answer_for_each_other(
         await one.post("/process-instances", {"processDefinitionId": "p"})
     await topic_equals_table(database_url, cluster, topics)
     await delete(cluster, topics)
+
+
+async def test_the_producer_of_the_documentation_works(database_url: str, cluster: Cluster, topics: Topics) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-kafka.md").read_text()
+    program = page.split("```python\n")[1].split("```")[0]
+    for written, here in (
+        ("localhost:9092", cluster.bootstrap_servers[0]),
+        ("procession.commands", topics.commands),
+        ('"process_id": "order"', '"process_id": "p"'),
+    ):
+        assert written in program
+        program = program.replace(written, here)
+    async with process(database_url, cluster, topics) as one:
+        await one.deploy("o start -> O end")
+        for _ in range(2):
+            producer = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+            assert await producer.wait() == 0
+
+        async def done() -> bool:
+            return len(await one.search("process-instances", state="COMPLETED")) == 1
+
+        await until(done)
+    await delete(cluster, topics)
+
+
+async def test_brokers_that_are_not_there_end_the_start_with_a_sentence(database_url: str, topics: Topics) -> None:
+    with pytest.raises(EngineCannotStart, match=r"expected Kafka at 127\.0\.0\.1:9, but: "):
+        async with process(database_url, Cluster(("127.0.0.1:9",)), topics):
+            pass
+
+
+def test_lines_of_the_client_are_written_sparingly() -> None:
+    sparing = Sparing()
+
+    def line(name: str, number: int, at: float) -> bool:
+        record = logging.LogRecord(name, logging.ERROR, "client.py", number, "", None, None)
+        record.created = at
+        return sparing.filter(record)
+
+    assert [line("aiokafka.conn", 1, at) for at in (0.0 + 100, 101.0, 109.0, 110.0)] == [True, False, False, True]
+    assert line("aiokafka.conn", 2, 110.5)
+    assert line("streams.relay", 1, 110.5)
+    assert line("streams.relay", 1, 110.6)
 
 
 async def test_a_database_is_tied_to_its_log(database_url: str, cluster: Cluster, topics: Topics) -> None:
