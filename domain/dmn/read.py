@@ -135,6 +135,8 @@ class _Reading:
             case "inputData":
                 self.model.nodes[element_id] = InputData(element_id, called, wanted)
             case "decision":
+                if not name:
+                    self.book.problem(xml, "expected the decision to have a name, but it has none")
                 decision = Decision(self.model, element_id, name, tuple(dict.fromkeys((called, name, element_id))))
                 decision.version_tag = version_tag(xml)
                 self.model.nodes[element_id] = self.model.decisions[element_id] = decision

@@ -1,5 +1,7 @@
 """The checklist of engine semantics: incidents (ZC-291 to ZC-302)."""
 
+from typing import Any
+
 import pytest
 
 from domain import commands as c
@@ -139,7 +141,7 @@ def test_attributes_of_a_user_task_of_a_wrong_type_are_incidents(extension: str,
     ],
 )
 def test_a_decision_that_is_missing_or_has_no_name_is_an_incident(
-    decision: str, variables: dict[str, object], kind: str
+    decision: str, variables: dict[str, Any], kind: str
 ) -> None:
     """ZC-301: a failed evaluation, DECISION_EVALUATION_ERROR, is tested in tests/dmn/test_engine.py."""
     run = Run(asking(process("o start -> ask -> O end"), f'decisionId="{decision}"')).create(**variables)
