@@ -30,7 +30,7 @@ from streams.job_offers import Candidate, JobOffers, activatable
 from streams.loader import Loader, storable
 from streams.log import CommandRecord
 from streams.unit import Given, Unit
-from streams.work import UNSTORABLE, Work, decode_result, encode_result, target
+from streams.work import UNSTORABLE, Work, decode_result, encode_result, misused, target
 
 REACTIONS_ROUND_MAX = 200
 """Reactions of the own partition that are carried out together."""
@@ -300,8 +300,7 @@ class Decider:
             if not self._first_time(command):
                 return
         elif (known := self._known.get(command.id)) is not None:
-            unit.reply(work, self.partition, known[1].position, decode_result(known[1].answer))
-            unit.ended.append(stream)
+            self._repeat(unit, work, stream, known[1])
             return
         if self.cache.get(stream) is None:
             raise LookupError(f"stream {stream!r} cannot be loaded")
@@ -320,6 +319,16 @@ class Decider:
             self._accept(unit, work, stream, entry, now, facts, bodies)
         if ended(state):
             unit.ended.append(stream)
+
+    def _repeat(self, unit: Unit, work: Work, stream: str, outcome: Outcome) -> None:
+        """Answer a command that came before as it was answered then, and refuse another one with its id."""
+        refused = misused(outcome.answer, work.command)
+        if refused is None:
+            unit.reply(work, self.partition, outcome.position, decode_result(outcome.answer))
+        else:
+            self._record_rejection(unit, work.command, stream, self._now(unit, work.command), refused)
+            unit.reply(work, self.partition, unit.last, refused)
+        unit.ended.append(stream)
 
     def _first_time(self, command: c.Reaction) -> bool:
         """Say whether a reaction was not taken yet, and note that it is now. Those of timers have no source."""
@@ -366,7 +375,7 @@ class Decider:
                 self._await_end(entry.state.key, work, result)
         self._record(unit, command, stream, entry, now, facts, bodies)
         if not isinstance(command, c.Reaction):
-            self._remember(unit, command.id, stream, result)
+            self._remember(unit, command, stream, result)
         if not awaiting:
             unit.reply(work, self.partition, unit.last, result)
 
@@ -419,10 +428,10 @@ class Decider:
         entry.since_snapshot = 0
         entry.snapshot_size = len(body)
 
-    def _remember(self, unit: Unit, command_id: str, stream: str, result: "dict[str, Any] | Rejected") -> None:
-        if client_chose(command_id):
-            outcome = Outcome(command_id, stream, unit.last, encode_result(result))
-            self._known[command_id] = (unit.number, outcome)
+    def _remember(self, unit: Unit, command: c.AnyCommand, stream: str, result: "dict[str, Any] | Rejected") -> None:
+        if client_chose(command.id):
+            outcome = Outcome(command.id, stream, unit.last, encode_result(result, command))
+            self._known[command.id] = (unit.number, outcome)
             unit.outcomes.append(outcome)
 
     def _reject(self, unit: Unit, work: Work, stream: str, now: datetime, rejected: Rejected) -> None:
@@ -430,7 +439,7 @@ class Decider:
         command = work.command
         if not isinstance(command, c.Reaction):
             self._record_rejection(unit, command, stream, now, rejected)
-            self._remember(unit, command.id, stream, rejected)
+            self._remember(unit, command, stream, rejected)
         unit.reply(work, self.partition, unit.last, rejected)
 
     def _record_rejection(
@@ -496,7 +505,7 @@ class Decider:
                 )
             )
             self.offers.lease(command.job_type, taken, deadline, unit.last)
-            self._remember(unit, command.id, jobs_stream(command.job_type), {"jobs": jobs})
+            self._remember(unit, command, jobs_stream(command.job_type), {"jobs": jobs})
         self.offers.taken()
         unit.reply(work, self.partition, unit.last, {"jobs": jobs})
 

@@ -85,6 +85,8 @@ Answered: TypeAlias = tuple[Work, Reply]
 class _Stored(msgspec.Struct, omit_defaults=True):
     result: dict[str, Any] | None = None
     rejected: Rejected | None = None
+    purpose: str = ""
+    """What the command was (`purpose`); empty in what was stored before it was kept."""
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -101,17 +103,36 @@ class _Sent(msgspec.Struct, omit_defaults=True):
 _sent = msgspec.json.Decoder(_Sent, float_hook=Decimal)
 
 
-def encode_result(result: dict[str, Any] | Rejected) -> bytes:
-    """Return a result as it is kept beside the events."""
+def purpose(command: AnyCommand) -> str:
+    """Return what a command is and what it addresses: two commands of one id with different purposes are a mistake."""
+    addressed = (
+        getattr(command, name, None) for name in ("key", "name", "correlation_key", "process_id", "definition_key")
+    )
+    return " ".join([str(type(command).__struct_config__.tag), *(str(part) for part in addressed if part)])
+
+
+def encode_result(result: dict[str, Any] | Rejected, command: AnyCommand) -> bytes:
+    """Return a result as it is kept beside the events, so that the command is answered alike when it comes again."""
     if isinstance(result, Rejected):
-        return _encoder.encode(_Stored(rejected=result))
-    return _encoder.encode(_Stored(result=result))
+        return _encoder.encode(_Stored(rejected=result, purpose=purpose(command)))
+    return _encoder.encode(_Stored(result=result, purpose=purpose(command)))
 
 
 def decode_result(body: bytes) -> dict[str, Any] | Rejected:
     """Return the result that `encode_result` wrote."""
     stored = _stored.decode(body)
     return stored.rejected if stored.rejected is not None else stored.result or {}
+
+
+def misused(body: bytes, command: AnyCommand) -> Rejected | None:
+    """Return why a command is refused whose id another one had, with the outcome `body`; None if it is the same one again."""
+    stored = _stored.decode(body)
+    if stored.purpose in {"", purpose(command)}:
+        return None
+    found = f"{stored.purpose!r}, not {purpose(command)!r}"
+    return Rejected(
+        "ALREADY_EXISTS", f"expected a command with an id of its own, but the id {command.id!r} was that of {found}"
+    )
 
 
 def encode_reply(reply: Reply) -> bytes:

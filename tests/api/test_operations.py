@@ -131,6 +131,24 @@ async def test_the_same_idempotency_key_acts_once_and_is_answered_alike(client: 
     assert len(await client.items("process-instances")) == 1
 
 
+async def test_the_id_of_one_command_is_no_id_for_another(client: Client) -> None:
+    await client.deploy(("asking.bpmn", bpmn("o start -> user a; start -> user b; a -> O end", "asking")))
+    key = await created(client, "asking")
+    first, second = [task["userTaskKey"] for task in await client.items("user-tasks", processInstanceKey=key)]
+    headers = {"Idempotency-Key": "once"}
+
+    await client.ask("POST", f"/user-tasks/{first}/assignment", {"assignee": "ann"}, headers=headers, status=204)
+    await client.ask("POST", f"/user-tasks/{first}/assignment", {"assignee": "ann"}, headers=headers, status=204)
+    for path, body in (
+        (f"/user-tasks/{second}/assignment", {"assignee": "ann"}),
+        (f"/user-tasks/{first}/completion", {}),
+    ):
+        problem = await client.ask("POST", path, body, headers=headers, status=409)
+        assert problem["title"] == "ALREADY_EXISTS"
+        assert "'once'" in problem["detail"]
+    assert {task["state"] for task in await client.items("user-tasks")} == {"CREATED"}
+
+
 async def test_a_read_with_the_position_of_a_command_sees_what_it_did(client: Client) -> None:
     await client.deploy(("p.bpmn", PACK))
     answer = await client.post("/v2/process-instances", json={"processDefinitionId": "p"})
