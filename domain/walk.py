@@ -230,6 +230,8 @@ class Walk:
         yield e.ElementCompleted(key=at.key, element=at.node.id, scope=scope)
         for flow in flows:
             yield e.FlowTaken(flow=flow.id, scope=scope)
+        for target in at.node.element.targets(at.node):
+            yield from self.enter(target, scope)
 
     def _map_outputs(self, at: At) -> Facts:
         if at.node.outputs:

@@ -47,6 +47,10 @@ class Element:
         """Return further nodes of the scope from which a token may come to `node` without a sequence flow (links)."""
         return ()
 
+    def targets(self, node: "Node") -> "tuple[Node, ...]":
+        """Return further nodes of the scope to which a token goes from `node` without a sequence flow (links)."""
+        return ()
+
     def drained(self, at: "At") -> Facts:
         """Go on after the last token inside is gone (scopes)."""
         yield from at.complete()

@@ -3,12 +3,10 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from domain.elements.element import Element
-from domain.results import Facts
 
 if TYPE_CHECKING:
     from domain.bpmn.part import Part
     from domain.model import Node
-    from domain.walk import At
 
 
 class LinkEvent(Element):
@@ -39,16 +37,9 @@ class LinkThrowEvent(LinkEvent):
         if node.outgoing:
             problem(f"expected a link throw event to have no outgoing sequence flow, but found '{node.outgoing[0].id}'")
 
-    def enter(self, at: "At") -> Facts:
-        scope = at.instance.scope
-        yield from at.complete()
-        if at.key not in at.state.elements:  # an incident of its mappings may keep it
-            yield from at.walk.enter(_targets(at.node)[0], scope)
+    def targets(self, node: "Node") -> "tuple[Node, ...]":
+        return tuple(other for other in _links(node, LinkCatchEvent) if other.config == node.config)
 
 
 def _links(node: "Node", kind: type[LinkEvent]) -> "list[Node]":
     return [other for other in node.scope.inner if isinstance(other.element, kind)] if node.scope is not None else []
-
-
-def _targets(node: "Node") -> "list[Node]":
-    return [other for other in _links(node, LinkCatchEvent) if other.config == node.config]

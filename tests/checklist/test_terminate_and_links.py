@@ -4,7 +4,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
-from tests.checklist.telling import all_of, deployed, entered, first, place, refused
+from tests.checklist.telling import all_of, deployed, entered, first, place, raised, refused, resolve, set_variables
 from tests.support.amend import Model
 from tests.support.given import given
 
@@ -89,6 +89,16 @@ def test_several_throw_events_lead_to_one_catch_event_once_per_token() -> None:
 
     run.active("w", "work").complete("w").active("work", "work")
     assert entered(run, "d") == 2
+
+
+def test_a_link_goes_on_after_an_incident_of_its_mappings() -> None:
+    """ZC-164: the token is not lost."""
+    process = Model("o start -> link> a one; >link d one -> work -> O end")
+    run = deployed(process.map("a", outputs={"x": "=assert(y, y != null)"})).create()
+    assert raised(run) == [("a", "IO_MAPPING_ERROR")]
+
+    set_variables(run, y=1)
+    resolve(run).active("work")
 
 
 @pytest.mark.parametrize(
