@@ -8,7 +8,8 @@ import msgspec
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --quiet: #888; --accent: #2b6cb0; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); text-transform: capitalize; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+h2::first-letter { text-transform: uppercase; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0; padding: .3rem .7rem; }
 summary { cursor: pointer; overflow-wrap: anywhere; }
 code, pre { font: 14px/1.45 ui-monospace, monospace; }
@@ -17,7 +18,7 @@ pre { overflow-x: auto; }
 .quiet, small { color: var(--quiet); }
 table { border-collapse: collapse; width: 100%; }
 td { border-top: 1px solid var(--line); padding: .2rem .5rem .2rem 0; vertical-align: top; overflow-wrap: anywhere; }
-nav a { margin-right: 1rem; text-transform: capitalize; }
+nav a { margin-right: 1rem; }
 """
 
 

@@ -142,11 +142,17 @@ async def test_many_bad_requests_at_once_leave_the_engine_answering(server: Serv
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_processes_that_call_each_other_for_ever_leave_the_engine_usable(client: Client) -> None:
+async def test_processes_that_call_each_other_for_ever_end_as_an_incident(client: Client) -> None:
     a, b = bpmn("o start -> call c second; c -> O end", "first"), bpmn("o start -> call c first; c -> O end", "second")
     await client.deploy(("a.bpmn", a), ("b.bpmn", b), ("p.bpmn", bpmn("o start -> pack -> O end")))
-    await client.ask("POST", "/process-instances", {"processDefinitionId": "first"})
+    root = (await client.ask("POST", "/process-instances", {"processDefinitionId": "first"}))["processInstanceKey"]
 
     answer, seconds = await timed(client, "/v2/process-instances", json={"processDefinitionId": "p"})
     assert answer.is_success
     assert seconds < SECONDS_MAX
+    await client.engine.idle()
+    incidents = await client.items("incidents", state="ACTIVE")
+    assert [item["errorType"] for item in incidents] == ["CALLED_ELEMENT_ERROR"]
+    await client.ask("POST", f"/process-instances/{root}/cancellation", status=204)
+    await client.engine.idle()
+    assert len(await client.items("process-instances", state="ACTIVE")) == 1

@@ -377,6 +377,40 @@ async def test_expressions_are_evaluated_and_bad_ones_refused(client: Client) ->
     assert problem["detail"]
 
 
+DISCOUNT = b"""<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="pricing" name="Pricing" namespace="t">
+<decision id="discount" name="Discount"><decisionTable id="table" hitPolicy="FIRST">
+<input id="in" label="Amount"><inputExpression id="expression" typeRef="number"><text>amount</text></inputExpression></input>
+<output id="out" name="percent" label="Percent" typeRef="number"/>
+<rule id="large"><inputEntry id="i1"><text>&gt;= 100</text></inputEntry><outputEntry id="o1"><text>10</text></outputEntry></rule>
+<rule id="small"><inputEntry id="i2"><text>-</text></inputEntry><outputEntry id="o2"><text>0</text></outputEntry></rule>
+</decisionTable></decision></definitions>"""
+
+
+async def test_a_decision_is_deployed_evaluated_and_read(client: Client) -> None:
+    deployed = await client.deploy(("pricing.dmn", DISCOUNT))
+    kinds = [name for entry in deployed["deployments"] for name, value in entry.items() if value is not None]
+    body = {"decisionDefinitionId": "discount", "variables": {"amount": 250}}
+    answer = await client.ask("POST", "/decision-definitions/evaluation", body)
+    await client.ask("POST", "/decision-definitions/evaluation", {**body, "decisionDefinitionKey": "1"}, status=400)
+
+    assert sorted(kinds) == ["decisionDefinition", "decisionRequirements"]
+    assert (answer["output"], answer["decisionDefinitionVersion"], answer["failureMessage"]) == ("10", 1, None)
+    (rule,) = answer["evaluatedDecisions"][0]["matchedRules"]
+    assert (rule["ruleId"], rule["ruleIndex"]) == ("large", 1)
+    (definition,) = await client.items("decision-definitions", decisionDefinitionId="discount")
+    path = f"/decision-definitions/{definition['decisionDefinitionKey']}"
+    assert await client.ask("GET", path) == definition
+    assert (await client.ask("GET", f"{path}/xml")).encode() == DISCOUNT
+    requirements = f"/decision-requirements/{definition['decisionRequirementsKey']}"
+    assert (await client.ask("GET", requirements))["resourceName"] == "pricing.dmn"
+    assert (await client.ask("GET", f"{requirements}/xml")).encode() == DISCOUNT
+    assert len(await client.items("decision-requirements")) == 1
+    (instance,) = await client.items("decision-instances", decisionDefinitionId="discount")
+    whole = await client.ask("GET", f"/decision-instances/{instance['decisionEvaluationInstanceKey']}")
+    assert whole["evaluatedInputs"][0]["inputName"] == "Amount"
+    assert (whole["result"], whole["state"]) == ("10", "EVALUATED")
+
+
 async def test_a_decision_that_is_not_there_is_not_found(client: Client) -> None:
     body = {"decisionDefinitionId": "none"}
     assert (await client.ask("POST", "/decision-definitions/evaluation", body, status=404))["title"] == "NOT_FOUND"
