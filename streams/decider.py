@@ -58,18 +58,6 @@ EDGE_MADE = "~"
 """Ids that begin so were made by us and come once; the others are the clients', and are remembered."""
 REASON_CHARACTERS_MAX = 1_000
 
-_DEFINING = (
-    c.CreateInstance,
-    c.CreateStarted,
-    c.CreateChild,
-    c.PublishMessage,
-    c.CorrelateMessage,
-    c.BroadcastSignal,
-    c.RelaySignal,
-    c.EvaluateDecision,
-)
-"""Commands that depend on what is deployed now."""
-
 log = logging.getLogger(__name__)
 
 _Plan = list[tuple[Work, str]]
@@ -232,12 +220,10 @@ class Decider:
         wanted: list[str] = []
         ids: list[str] = []
         leases: list[int] = []
-        defining = False
         for work, stream in plan:
             command = work.command
             if not stream:
                 continue
-            defining = defining or isinstance(command, _DEFINING)
             if not isinstance(command, c.Reaction) and client_chose(command.id) and command.id not in self._known:
                 ids.append(command.id)
             if isinstance(command, c.UpdateJob) and command.timeout is not None:
@@ -250,8 +236,8 @@ class Decider:
             for command_id, outcome in (await self._store.outcomes(self.partition, ids)).items():
                 self._known[command_id] = (unit.number, outcome)
         self._leases = await self.offers.deadlines(leases, unit.now) if leases else {}
-        if defining or self._unknown_definition(wanted):
-            await self._definitions.refresh()
+        # Nearly every command may reach a call activity or a decision, whose latest version counts.
+        await self._definitions.refresh()
 
     async def _load(self, unit: Unit, plan: _Plan, wanted: list[str]) -> None:
         empty = await self._loader.load(unit, wanted)
@@ -268,15 +254,6 @@ class Decider:
                 if stream in empty:
                     plan[at] = (work, self._loader.resolve(stream, work.command))
             await self._loader.load(unit, [stream for _, stream in plan if stream and stream not in empty])
-
-    def _unknown_definition(self, wanted: Sequence[str]) -> bool:
-        known = self._definitions.deployed.processes
-        for stream in wanted:
-            entry = self.cache.get(stream)
-            state = None if entry is None else entry.state
-            if isinstance(state, Instance) and state.running and state.definition_key not in known:
-                return True
-        return False
 
     def _next_number(self) -> int:
         self._last_number += 1
