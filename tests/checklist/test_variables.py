@@ -144,7 +144,9 @@ def test_a_missing_variable_gives_null() -> None:
     assert incidents(run) == []
 
 
-@pytest.mark.parametrize("target", ["a b", "1a", "a.", ".a", "a..b", "a[1]", "a+b", "=a", "null", "true", "if", "for", ""])
+@pytest.mark.parametrize(
+    "target", ["a b", "1a", "a.", ".a", "a..b", "a[1]", "a+b", "=a", "null", "true", "if", "for", ""]
+)
 def test_a_target_is_a_path_of_names(target: str) -> None:
     """ZC-289"""
     with pytest.raises(InvalidModel):
