@@ -214,7 +214,7 @@ class LocalKafka:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C at the terminal is ours to answer
             )
-        (node.folder / "pid").write_text(str(node.child.pid))
+        (node.folder / "pid").write_text(f"{node.child.pid} {os.getpid()}")
 
     async def _serves(self) -> bool:
         started = {node.number for node in self._nodes if node.child is not None}
@@ -290,7 +290,7 @@ def _ports(count: int) -> list[tuple[int, int]]:
 def _process(node: _Node) -> psutil.Process | None:
     """Return the process of a node, whoever started it."""
     try:
-        process = psutil.Process(int((node.folder / "pid").read_text()))
+        process = psutil.Process(int((node.folder / "pid").read_text().split()[0]))
         # The number may have gone to another program since.
         return process if str(node.folder / "server.properties") in process.cmdline() else None
     except (OSError, ValueError, psutil.Error):
@@ -301,8 +301,9 @@ def _owned(node: _Node) -> bool:
     """Say whether a node runs and whoever started it lives."""
     process = _process(node)
     try:
-        return process is not None and process.ppid() > 1
-    except psutil.Error:
+        # An orphan has got another parent; which one depends on the system.
+        return process is not None and process.ppid() == int((node.folder / "pid").read_text().split()[1])
+    except (OSError, ValueError, IndexError, psutil.Error):
         return False
 
 
