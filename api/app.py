@@ -44,7 +44,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 def create_app(engine: Engine, settings: Settings) -> FastAPI:
     """Return the application over a running engine."""
     app = FastAPI(title="Procession", docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.insert(0, Operations(Api(engine, settings), OPERATIONS))
+    app.add_middleware(Operations, api=Api(engine, settings), operations=OPERATIONS)
     _serve_health(app, engine)
     _serve_documentation(app)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -12,8 +12,7 @@ from urllib.parse import parse_qs
 
 import asyncpg
 import msgspec
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import bodies
 from api.engine import Engine, Settings
@@ -171,17 +170,23 @@ def table(operations: Iterable[Operation]) -> Table:
     return found
 
 
-class Operations(BaseRoute):
-    """All operations of the API as one route."""
+class Operations:
+    """All operations of the API, before everything else that the application answers.
 
-    def __init__(self, api: Api, operations: Iterable[Operation]) -> None:
+    Routing through the application would cost about as much as answering: the table is all the routing they need.
+    """
+
+    def __init__(self, app: ASGIApp, api: Api, operations: Iterable[Operation]) -> None:
+        self.app = app
         self.api = api
         self.table = table(operations)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Take every path below `/v2`."""
-        taken = scope["type"] == "http" and scope["path"].startswith(PREFIX + "/")
-        return (Match.FULL if taken else Match.NONE), {}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take every path below `/v2`; the rest is the application's."""
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX + "/"):
+            await self.handle(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever happens."""

@@ -1,6 +1,7 @@
 """Commands: stamped at the edge with id, time and caller, submitted, and answered with their position."""
 
 from datetime import datetime
+from itertools import count
 from os import urandom
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -24,6 +25,12 @@ EDGE_MARK: Final = "~"
 DEFAULT_TENANT: Final = "<default>"
 
 
+_PROCESS: Final = f"{time_ns() // 1_000_000:012x}{urandom(10).hex()}-"
+"""Tells this process from every other one, so that a counter does for the rest of an id."""
+
+_NUMBERS: Final = count()
+
+
 class Stamp(TypedDict):
     """What every command carries."""
 
@@ -36,7 +43,7 @@ def stamp(call: Call) -> Stamp:
     """Return the id (the caller's, or one of our own), the engine's time and the caller."""
     given = call.header(IDEMPOTENCY_HEADER)
     if given is None:
-        command_id = f"{EDGE_MARK}{time_ns() // 1_000_000:012x}{urandom(10).hex()}"
+        command_id = f"{EDGE_MARK}{_PROCESS}{next(_NUMBERS):x}"
     elif (
         not 0 < len(given) <= IDEMPOTENCY_CHARACTERS_MAX
         or given[0] == EDGE_MARK

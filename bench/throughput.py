@@ -110,7 +110,7 @@ def main() -> None:
         storage = asyncio.run(limit(folder / "limit", instances))
         with engine(folder / "engine") as port:
             load(port, "--instances", "2000")
-            full = load(port, "--instances", str(instances), "--creators", "96", "--workers", "16")
+            full = load(port, "--instances", str(instances), "--creators", "200", "--workers", "32")
             rate = full["instances_per_second"] / 2
             half = load(port, "--instances", str(instances // 4), "--rate", str(rate), "--visible")
     result = {"storage_limit": storage, "full": full, "half": half}

@@ -173,6 +173,7 @@ async def _api(engine: Engine, settings: Settings, listening: socket.socket) -> 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here depends on the caller's address
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
