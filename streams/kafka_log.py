@@ -59,6 +59,11 @@ class CommandsLost(Exception):  # noqa: N818 - it names what was found
     """The topic ends before where the partition stands: it is another one, or was made anew."""
 
 
+def dead_letters(registry: CollectorRegistry) -> Counter:
+    """Return the counter of records that were no commands."""
+    return Counter("procession_dead_letters", "Records that were no commands", ["partition"], registry=registry)
+
+
 class KafkaLog:
     """All of `streams.log.Log`. Retention lets go of records, so `forget` has nothing to do."""
 
@@ -79,12 +84,7 @@ class KafkaLog:
         self._producing = asyncio.Lock()
         self._readers: dict[int, _Reader] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._dead = Counter(
-            "procession_dead_letters",
-            "Records that were no commands",
-            ["partition"],
-            registry=registry or CollectorRegistry(),
-        )
+        self._dead = dead_letters(registry or CollectorRegistry())
 
     async def start(self) -> None:
         """Connect. Raise what aiokafka raises if no broker answers."""

@@ -13,7 +13,9 @@ from infra import cli as command_line
 from infra.scripts.http_page import http_page
 from infra.scripts.struct_pages import commands_page, events_page
 from infra.settings import Settings, describe
+from streams.kafka_log import dead_letters
 from streams.metrics import Metrics, PartitionMetrics
+from streams.relay import RelayMetrics
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -66,6 +68,9 @@ def metrics() -> str:
     registry = CollectorRegistry()
     # Children without which a labelled metric has no sample, and so does not say its labels.
     PartitionMetrics(Metrics(registry), 1)
+    relay = RelayMetrics(registry)
+    for labelled in (relay.lag, relay.position, dead_letters(registry)):
+        labelled.labels("1")
     rows: list[str] = []
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -75,7 +80,7 @@ def metrics() -> str:
         [
             "# Metrics",
             "",
-            note("streams/metrics.py"),
+            note("streams/"),
             "",
             "`GET /metrics` answers in Prometheus' text format. The usual metrics of a Python process (`process_…`, `python_…`)",
             "are there as well. [How to run in production](../how-to/run-in-production.md#what-to-watch) says which to watch.",
