@@ -36,7 +36,7 @@ def _loop_among(remaining: dict[str, Node]) -> list[Node]:
     node = next(iter(remaining.values()))
     while node.id not in path:
         path[node.id] = node
-        node = next(flow.source for flow in node.incoming if flow.source.id in remaining)
+        node = next(source for source in _sources(node) if source.id in remaining)
     nodes = list(path.values())
     loop = nodes[nodes.index(node) :][::-1]
     first = loop.index(min(loop, key=lambda each: order[each.id]))
@@ -74,4 +74,9 @@ def _waits(node: Node) -> bool:
 
 
 def _targets(node: Node, among: dict[str, Node]) -> list[Node]:
-    return [flow.target for flow in node.outgoing if flow.target.id in among]
+    targets = [*(flow.target for flow in node.outgoing), *node.element.targets(node)]
+    return [target for target in targets if target.id in among]
+
+
+def _sources(node: Node) -> list[Node]:
+    return [*(flow.source for flow in node.incoming), *node.element.sources(node)]

@@ -182,3 +182,10 @@ def test_a_model_that_was_accepted_once_is_loaded_without_being_checked_again() 
         read_processes(refused_today, "p.bpmn")
 
     assert set(load_process(refused_today, "p").nodes) >= {"start", "choice", "one", "two", "end"}
+
+
+def test_a_loop_over_links_that_never_waits_is_refused() -> None:
+    with pytest.raises(InvalidModel, match="loop"):
+        read_processes(bpmn("o start -> task a -> link> t again; >link c again -> a"), "p.bpmn")
+
+    read_processes(bpmn("o start -> work -> link> t again; >link c again -> work"), "p.bpmn")
