@@ -151,7 +151,8 @@ class LocalKafka:
         properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties(node).items()))
         if (node.folder / "data" / "meta.properties").exists():
             return
-        formatting = ["format", "-t", self._cluster_id, "-c", str(properties)]
+        # One word: an id may begin with a hyphen.
+        formatting = ["format", f"--cluster-id={self._cluster_id}", "-c", str(properties)]
         if len(self._nodes) == 1:
             formatting.append("--standalone")
         done = subprocess.run(
