@@ -1,8 +1,9 @@
 """Reads: wait until the tables are current enough, then ask them."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from api.operations import Answer, Call, json
@@ -40,6 +41,15 @@ async def search(
 async def get(call: Call, shape: queries.Shape, what: str) -> Answer:
     """Answer with the one thing that the path names."""
     return json(await must_exist(call, shape, what))
+
+
+async def xml_of(call: Call, what: str, read: Callable[[asyncpg.Pool, str], Awaitable[bytes | None]]) -> Answer:
+    """Answer with the XML of the one thing that the path names."""
+    await current(call, addressed(call, what))
+    content = await read(call.api.engine.pool, call.key)
+    if content is None:
+        raise not_found(what, call.key)
+    return Answer(200, content, "text/xml")
 
 
 async def must_exist(call: Call, shape: queries.Shape, what: str) -> queries.Item:

@@ -14,7 +14,7 @@ from domain.creation import create_child, create_instance, create_started
 from domain.errors import escalate, throw, unhandled
 from domain.instance import Instance, Job, UserTask
 from domain.results import Context, Facts, Rejected
-from domain.timers import next_due
+from domain.timers import Schedule, following
 from domain.variables import merge, write
 from domain.walk import At, Walk
 
@@ -343,15 +343,15 @@ def _trigger_timer(state: Instance, command: c.TriggerTimer, context: Context) -
 
     def facts() -> Facts:
         yield e.TimerFired(key=command.key, element_key=timer.element_key, target=timer.target)
-        due = next_due(timer.repeat, timer.due, context.now) if timer.repeat and timer.repetitions != 1 else None
-        if due is not None:
+        again = following(Schedule(timer.due, timer.repetitions, timer.repeat), context.now)
+        if again is not None:
             yield e.TimerSet(
                 key=state.new_key(),
                 element_key=timer.element_key,
                 target=timer.target,
-                due=due,
-                repetitions=timer.repetitions - 1 if timer.repetitions > 1 else timer.repetitions,
-                repeat=timer.repeat,
+                due=again.due,
+                repetitions=again.repetitions,
+                repeat=again.repeat,
             )
 
     return walk.run(facts())

@@ -17,7 +17,7 @@ from domain.feel import Expression, Moment, to_json
 from domain.keys import make_key
 from domain.model import ProcessModel, Value
 from domain.results import Context, Facts, Rejected
-from domain.timers import Schedule, next_due, schedule
+from domain.timers import Schedule, following, schedule
 from domain.triggers import MessageTrigger, SignalTrigger, TimerTrigger
 
 RESOURCES_MAX = 100
@@ -344,16 +344,16 @@ def _trigger(state: Deployed, command: c.TriggerTimer, context: Context) -> Fact
 
     def facts() -> Facts:
         yield e.StartTimerFired(key=command.key, definition_key=timer.definition_key, element=timer.element)
-        due = next_due(timer.repeat, timer.due, context.now) if timer.repeat and timer.repetitions != 1 else None
-        if due is not None:
+        again = following(Schedule(timer.due, timer.repetitions, timer.repeat), context.now)
+        if again is not None:
             yield e.StartTimerSet(
                 key=make_key(context.partition, context.next_number()),
                 definition_key=timer.definition_key,
                 process_id=timer.process_id,
                 element=timer.element,
-                due=due,
-                repetitions=timer.repetitions - 1 if timer.repetitions > 1 else timer.repetitions,
-                repeat=timer.repeat,
+                due=again.due,
+                repetitions=again.repetitions,
+                repeat=again.repeat,
             )
 
     return facts()

@@ -108,7 +108,6 @@ class Incident(msgspec.Struct, omit_defaults=True):
     element_key: int
     step: str
     job_key: int | None = None
-    propagated: bool = False
 
 
 class Instance(msgspec.Struct, omit_defaults=True):

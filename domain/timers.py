@@ -51,6 +51,15 @@ def next_due(repeat: str, former: datetime, now: datetime) -> datetime | None:
     return due + interval * ((now - due) // interval + 1)
 
 
+def following(fired: Schedule, now: datetime) -> Schedule | None:
+    """Return the schedule of a timer after it fired; None if that was the last time."""
+    if fired.repeat is None or fired.repetitions == 1:
+        return None
+    due = next_due(fired.repeat, fired.due, now)
+    left = fired.repetitions if fired.repetitions == UNLIMITED else fired.repetitions - 1
+    return None if due is None else Schedule(due=due, repetitions=left, repeat=fired.repeat)
+
+
 def _date(text: str) -> datetime:
     try:
         date = datetime.fromisoformat(text.partition("[")[0])

@@ -1,15 +1,11 @@
 """What an event waits for or catches: message, timer, signal, error. Armed when its element begins, or looked up when thrown."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from domain.feel import Expression
 from domain.model import Value
-
-Evaluate: TypeAlias = Callable[[Value], Any]
-"""Evaluates an attribute in the scope that counts for it."""
 
 
 class MessageTrigger(msgspec.Struct, frozen=True):

@@ -40,11 +40,6 @@ class ControlledClock:
         self._pinned: datetime | None = None
         self._moved = asyncio.Event()
 
-    @property
-    def pinned(self) -> datetime | None:
-        """The time at which the clock stands, if it does."""
-        return self._pinned
-
     def now(self) -> datetime:
         """See `streams.clock.Clock`."""
         return self._pinned or whole(datetime.now(UTC))

@@ -5,6 +5,7 @@
 
 from domain import events as e
 from eventstore.records import EventRecord
+from projections.held import HELD
 from projections.rows import Projection, Rows, cut, json_text, table
 
 JOBS_TABLE = table(
@@ -117,22 +118,6 @@ def _incident_raised(rows: Rows, event: e.IncidentRaised, record: EventRecord, i
         rows.update(event.job_key, {"incident_key": event.key})
 
 
-def _suspended(rows: Rows, event: e.InstanceSuspended, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"suspended": True})
-
-
-def _resumed(rows: Rows, event: e.InstanceResumed, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"suspended": False})
-
-
-def _quarantined(rows: Rows, event: e.InstanceQuarantined, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"quarantine_key": event.incident_key})
-
-
-def _incident_resolved(rows: Rows, event: e.IncidentResolved, record: EventRecord, instance: int) -> None:
-    rows.update_matching("quarantine_key", event.key, {"quarantine_key": None})
-
-
 JOBS = Projection(
     JOBS_TABLE,
     {
@@ -146,9 +131,6 @@ JOBS = Projection(
         e.JobRetriesUpdated: _retries_updated,
         e.JobReopened: _reopened,
         e.IncidentRaised: _incident_raised,
-        e.InstanceSuspended: _suspended,
-        e.InstanceResumed: _resumed,
-        e.InstanceQuarantined: _quarantined,
-        e.IncidentResolved: _incident_resolved,
+        **HELD,
     },
 )

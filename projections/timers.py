@@ -5,6 +5,7 @@ Rows of the agenda leave when a timer has fired or was cancelled, or when a mess
 
 from domain import events as e
 from eventstore.records import EventRecord
+from projections.held import HELD
 from projections.rows import Projection, Rows, cut, table
 
 TIMERS_TABLE = table(
@@ -91,22 +92,6 @@ def _agenda_done(
     rows.delete((record.partition, event.key))
 
 
-def _suspended(rows: Rows, event: e.InstanceSuspended, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"suspended": True})
-
-
-def _resumed(rows: Rows, event: e.InstanceResumed, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"suspended": False})
-
-
-def _quarantined(rows: Rows, event: e.InstanceQuarantined, record: EventRecord, instance: int) -> None:
-    rows.update_matching("instance_key", event.key, {"quarantine_key": event.incident_key})
-
-
-def _incident_resolved(rows: Rows, event: e.IncidentResolved, record: EventRecord, instance: int) -> None:
-    rows.update_matching("quarantine_key", event.key, {"quarantine_key": None})
-
-
 AGENDA = Projection(
     AGENDA_TABLE,
     {
@@ -118,9 +103,6 @@ AGENDA = Projection(
         e.StartTimerFired: _agenda_done,
         e.StartTimerCanceled: _agenda_done,
         e.MessageExpired: _agenda_done,
-        e.InstanceSuspended: _suspended,
-        e.InstanceResumed: _resumed,
-        e.InstanceQuarantined: _quarantined,
-        e.IncidentResolved: _incident_resolved,
+        **HELD,
     },
 )

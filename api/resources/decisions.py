@@ -3,11 +3,10 @@
 from typing import Final
 
 from api.operations import Answer, Call, Operation, json
-from api.problems import invalid, not_found
+from api.problems import invalid
 from api.requests import EvaluateDecision, EvaluateExpression, Search
-from api.searching import get, get_derived, search
-from api.submitting import addressed, check_tenant, owned, stamp, submit_for
-from api.waiting import current
+from api.searching import get, get_derived, search, xml_of
+from api.submitting import check_tenant, owned, stamp, submit_for
 from domain import commands as c
 from domain import feel
 from projections import queries
@@ -29,11 +28,7 @@ async def get_definition(call: Call) -> Answer:
 
 async def get_definition_xml(call: Call) -> Answer:
     """Get the DMN XML in which the decision was deployed."""
-    await current(call, addressed(call, DECISION))
-    content = await queries.decision_definition_xml(call.api.engine.pool, call.key)
-    if content is None:
-        raise not_found(DECISION, call.key)
-    return Answer(200, content, "text/xml")
+    return await xml_of(call, DECISION, queries.decision_definition_xml)
 
 
 async def search_requirements(call: Call, body: Search) -> Answer:
@@ -48,11 +43,7 @@ async def get_requirements(call: Call) -> Answer:
 
 async def get_requirements_xml(call: Call) -> Answer:
     """Get the DMN XML as it was deployed."""
-    await current(call, addressed(call, REQUIREMENTS))
-    content = await queries.decision_requirements_xml(call.api.engine.pool, call.key)
-    if content is None:
-        raise not_found(REQUIREMENTS, call.key)
-    return Answer(200, content, "text/xml")
+    return await xml_of(call, REQUIREMENTS, queries.decision_requirements_xml)
 
 
 async def search_instances(call: Call, body: Search) -> Answer:

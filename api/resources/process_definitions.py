@@ -3,9 +3,8 @@
 from typing import Final
 
 from api.operations import Answer, Call, Operation, json
-from api.problems import not_found
 from api.requests import FilterOnly, Search
-from api.searching import get, must_exist, request_of, search
+from api.searching import get, must_exist, request_of, search, xml_of
 from api.submitting import addressed
 from api.waiting import current
 from projections import queries
@@ -26,11 +25,7 @@ async def get_definition(call: Call) -> Answer:
 
 async def get_xml(call: Call) -> Answer:
     """Get the BPMN XML as it was deployed."""
-    await current(call, addressed(call, WHAT))
-    content = await queries.process_definition_xml(call.api.engine.pool, call.key)
-    if content is None:
-        raise not_found(WHAT, call.key)
-    return Answer(200, content, "text/xml")
+    return await xml_of(call, WHAT, queries.process_definition_xml)
 
 
 async def get_start_form(call: Call) -> Answer:

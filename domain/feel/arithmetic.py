@@ -7,7 +7,6 @@ from domain.feel import numbers
 from domain.feel.limits import TEXT_CHARACTERS_MAX, FeelEvaluationError
 from domain.feel.temporal import (
     DAY,
-    SECOND,
     Date,
     DateTime,
     DayTimeDuration,
@@ -221,8 +220,3 @@ def _part(duration: Any, divisor: numbers.Number) -> Any:
     if duration.__class__ is DayTimeDuration:
         return make_nanoseconds(int(numbers.divide(duration.nanoseconds, divisor)))
     return None
-
-
-def seconds_of(duration: DayTimeDuration) -> int:
-    """Whole seconds, for offsets."""
-    return duration.nanoseconds // SECOND
