@@ -11,6 +11,8 @@ import time
 
 from bench.http import Client
 from bench.models import ONE_TASK
+from bench.quantiles import quantiles
+from domain.keys import partition_of
 
 JOBS_PER_POLL = 32
 VISIBLE_EVERY = 5
@@ -25,6 +27,8 @@ class Load:
         self.created = 0
         self.completed = 0
         self.create_seconds: list[float] = []
+        self.elsewhere_seconds: list[float] = []
+        """Those of instances on partitions that the process does not own."""
         self.complete_seconds: list[float] = []
         self.visible_seconds: list[float] = []
         self.done = asyncio.Event()
@@ -46,9 +50,10 @@ class Load:
             "instances": self.arguments.instances,
             "seconds": seconds,
             "instances_per_second": self.arguments.instances / seconds,
-            **_quantiles("create", self.create_seconds),
-            **(_quantiles("visible", self.visible_seconds) if self.visible_seconds else {}),
-            **(_quantiles("complete", self.complete_seconds) if self.complete_seconds else {}),
+            **quantiles("create", self.create_seconds),
+            **(quantiles("elsewhere", self.elsewhere_seconds) if self.elsewhere_seconds else {}),
+            **(quantiles("visible", self.visible_seconds) if self.visible_seconds else {}),
+            **(quantiles("complete", self.complete_seconds) if self.complete_seconds else {}),
         }
 
     async def _deploy(self) -> None:
@@ -78,6 +83,8 @@ class Load:
             )
             assert status == 200, answer
             self.create_seconds.append(time.perf_counter() - sent)
+            if partition_of(int(answer["processInstanceKey"])) in self.arguments.elsewhere:
+                self.elsewhere_seconds.append(time.perf_counter() - sent)
             if self.arguments.visible and number % VISIBLE_EVERY == 0:
                 status, shown = await client.get(f"/v2/process-instances/{answer['processInstanceKey']}")
                 assert status == 200, shown
@@ -111,14 +118,6 @@ class Load:
                 self.done.set()
 
 
-def _quantiles(name: str, seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    return {
-        f"{name}_p{percent}_ms": 1000 * ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-        for percent in (50, 95, 99)
-    }
-
-
 def main() -> None:
     """Run the load that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -128,6 +127,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="0: instances stay open")
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--visible", action="store_true")
+    parser.add_argument("--elsewhere", type=int, nargs="*", default=[], help="partitions owned by another process")
     print(json.dumps(asyncio.run(Load(parser.parse_args()).run())))
 
 

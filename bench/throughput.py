@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,19 @@ def free_port() -> int:
     return port
 
 
-def start(folder: Path, port: int, *arguments: str) -> subprocess.Popen[bytes]:
-    """Run `procession up` as its own process."""
+def start(
+    folder: Path, port: int, *arguments: str, settings: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Run `procession up` as its own process. `settings` are those that have no option, by variable."""
     command = [sys.executable, "-c", "from infra.cli import main; main()", "up", "--port", str(port)]
     with (folder.parent / "engine.log").open("a") as log:
-        return subprocess.Popen([*command, "--data-dir", str(folder), *arguments], cwd=ROOT, stderr=log, stdout=log)
+        return subprocess.Popen(
+            [*command, "--data-dir", str(folder), *arguments],
+            cwd=ROOT,
+            env={**os.environ, **(settings or {})},
+            stderr=log,
+            stdout=log,
+        )
 
 
 def until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -75,7 +84,7 @@ def until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def engine(folder: Path, *arguments: str) -> Iterator[int]:
+def engine(folder: Path, *arguments: str) -> Generator[int]:
     """Run the engine while the block runs; yield its port once commands are taken."""
     port = free_port()
     process = start(folder, port, *arguments)
@@ -88,9 +97,14 @@ def engine(folder: Path, *arguments: str) -> Iterator[int]:
 
 
 def load(port: int, *arguments: str) -> dict[str, float]:
-    """Run the load in its own process and return what it measured."""
+    """Run the load over HTTP in its own process and return what it measured."""
+    return run_module("bench.load", "--port", str(port), *arguments)
+
+
+def run_module(name: str, *arguments: str) -> dict[str, float]:
+    """Run a load as a process and return the JSON object that it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", "--port", str(port), *arguments],
+        [sys.executable, "-m", name, *arguments],
         cwd=ROOT,
         check=True,
         capture_output=True,
