@@ -9,9 +9,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
 from prometheus_client import CollectorRegistry, Gauge
 
 from streams.kafka_calls import apart, close
@@ -134,13 +135,10 @@ class Relay:
                 if not rows:
                     self._lag.set(max(self._committed() - self.position, 0))
                     await self._changed.wait()
-                elif asyncio.get_running_loop().time() - self._fresh > STALE_SECONDS:
+                elif self._stale:
                     await self._find()
                 else:
-                    async with asyncio.timeout(SEND_SECONDS_MAX):
-                        await apart(self._send(producer, rows))
-                    self.relayed += len(rows)
-                    self._move(rows[-1].position)
+                    await self._send(producer, rows)
                     tell(self.position)
         finally:
             await close(producer)
@@ -178,18 +176,41 @@ class Relay:
         self._fresh = asyncio.get_running_loop().time()
         return rows
 
+    @property
+    def _stale(self) -> bool:
+        """Whether another owner may have relayed meanwhile what we have: this process may have been standing still."""
+        return asyncio.get_running_loop().time() - self._fresh > STALE_SECONDS
+
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[EventRow]) -> None:
-        sent: list[asyncio.Future[Any]] = []
-        batch = producer.create_batch()
-        for row in rows:
-            at = int(row.time.timestamp() * 1000)
-            key, headers = row.stream.encode(), headers_of(self.partition, row)
-            if batch.append(timestamp=at, key=key, value=row.body, headers=headers) is None:
-                sent.append(await producer.send_batch(batch, self._where.topic, partition=self._where.partition))
-                batch = producer.create_batch()
-                batch.append(timestamp=at, key=key, value=row.body, headers=headers)
-        sent.append(await producer.send_batch(batch, self._where.topic, partition=self._where.partition))
-        await asyncio.gather(*sent)
+        """Bring them to the topic, one batch at a time: what a client holds goes out after any pause, so it holds little."""
+        done = 0
+        while done < len(rows) and not self._stale:
+            batch = producer.create_batch()
+            end = self._fill(batch, rows, done)
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                await apart(self._write(producer, batch))
+            self.relayed += end - done
+            self._move(rows[end - 1].position)
+            done = end
+
+    def _fill(self, batch: BatchBuilder, rows: Sequence[EventRow], start: int) -> int:
+        """Put as many rows into the batch as it takes, and return where the rest begins."""
+        for at in range(start, len(rows)):
+            row = rows[at]
+            if (
+                batch.append(
+                    timestamp=int(row.time.timestamp() * 1000),
+                    key=row.stream.encode(),
+                    value=row.body,
+                    headers=headers_of(self.partition, row),
+                )
+                is None
+            ):
+                return at
+        return len(rows)
+
+    async def _write(self, producer: AIOKafkaProducer, batch: BatchBuilder) -> None:
+        await (await producer.send_batch(batch, self._where.topic, partition=self._where.partition))
 
 
 def headers_of(partition: int, row: EventRow) -> list[tuple[str, bytes]]:
