@@ -8,8 +8,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -33,6 +35,8 @@ TAIL_RECORDS: Final = 100
 TAIL_MS: Final = 5_000
 RETRY_SECONDS_MAX: Final = 2.0
 INSTANCE: Final = "instance/"
+TYPES_MAX: Final = 500
+"""Types of events whose headers are kept."""
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +125,7 @@ class Relay:
         producer = AIOKafkaProducer(
             **self._cluster.options,
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type="zstd",
             max_batch_size=BATCH_BYTES,
             max_request_size=LETTER_BYTES_MAX,
         )
@@ -215,19 +219,31 @@ class Relay:
 
 def headers_of(partition: int, row: EventRow) -> list[tuple[str, bytes]]:
     """Return what stands beside an event's body in the topic."""
-    headers = [
-        ("type", row.type.encode()),
-        ("schema", b"%d" % row.schema),
-        ("stream", row.stream.encode()),
-        ("partition", b"%d" % partition),
+    return [
+        *_of_type(row.type, row.schema),
+        *_of_command(partition, row.stream, row.time, row.command_id, row.by),
         ("position", b"%d" % row.position),
-        ("time", row.time.isoformat(timespec="milliseconds").encode()),
-        ("cause", row.command_id.encode()),
-        ("by", row.by.encode()),
     ]
-    if row.stream.startswith(INSTANCE):
-        headers.append(("key", row.stream[len(INSTANCE) :].encode()))
-    return headers
+
+
+_Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+@lru_cache(maxsize=TYPES_MAX)
+def _of_type(kind: str, schema: int) -> _Headers:
+    return ("type", kind.encode()), ("schema", b"%d" % schema)
+
+
+@lru_cache(maxsize=1)  # the events of a command stand one after the other
+def _of_command(partition: int, stream: str, time: datetime, command_id: str, by: str) -> _Headers:
+    headers = (
+        ("stream", stream.encode()),
+        ("partition", b"%d" % partition),
+        ("time", time.isoformat(timespec="milliseconds").encode()),
+        ("cause", command_id.encode()),
+        ("by", by.encode()),
+    )
+    return (*headers, ("key", stream[len(INSTANCE) :].encode())) if stream.startswith(INSTANCE) else headers
 
 
 def position_of(record: "ConsumerRecord[bytes, bytes]") -> int | None:
