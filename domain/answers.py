@@ -16,7 +16,7 @@ def answer(command: c.AnyCommand, facts: Sequence[e.Event]) -> dict[str, Any]:
     """Return the answer to an accepted command."""
     match command:
         case c.CreateInstance():
-            return _created(command, facts)
+            return _created(facts)
         case c.DeployResources():
             return _deployed(facts)
         case c.PublishMessage():
@@ -31,11 +31,36 @@ def answer(command: c.AnyCommand, facts: Sequence[e.Event]) -> dict[str, Any]:
             return {}
 
 
+def answer_again(facts: Sequence[e.Event], now: datetime) -> dict[str, Any]:
+    """Return the answer to a command of which only its facts are left. `now` is their time.
+
+    The jobs that were leased are not among them: they come back when the lease is over.
+    """
+    match facts[0]:
+        case e.InstanceCreated():
+            return _created(facts)
+        case e.DeploymentCreated():
+            return _deployed(facts)
+        case e.SignalBroadcast() as signal:
+            return {"signalKey": str(signal.key)}
+        case e.DecisionEvaluated(element_key=None) as evaluated:
+            return _evaluated(evaluated)
+        case e.MessagePublished() as message:
+            # One that was only to be correlated is kept for no time, and was used.
+            at_once = message.deadline <= now and not message.message_id
+            used = any(isinstance(fact, (e.MessageSent, e.MessageStarted)) for fact in facts)
+            return _correlated(facts) if at_once and used else {"messageKey": str(message.key)}
+        case e.JobsLeased():
+            return {"jobs": []}
+        case _:
+            return {}
+
+
 def _first(facts: Iterable[e.Event], kind: type[_E]) -> _E:
     return next(fact for fact in facts if isinstance(fact, kind))
 
 
-def _created(command: c.CreateInstance, facts: Sequence[e.Event]) -> dict[str, Any]:
+def _created(facts: Sequence[e.Event]) -> dict[str, Any]:
     fact = _first(facts, e.InstanceCreated)
     return {
         "processInstanceKey": str(fact.key),

@@ -79,7 +79,7 @@ ON CONFLICT (partition, stream) DO UPDATE SET position = excluded.position, stat
 WHERE s.position < excluded.position
 """
 
-_encode_marks = msgspec.json.Encoder().encode
+encode_marks = msgspec.json.Encoder().encode
 _marks = msgspec.json.Decoder(dict[int, tuple[int, int]])
 
 
@@ -128,7 +128,7 @@ class PostgresEventStore:
             raise
 
     async def _commit(self, writer: Connection, batch: Batch) -> None:
-        marks = _encode_marks(batch.marks).decode()
+        marks = encode_marks(batch.marks).decode()
         rows = self._rows(batch)
         if len(rows) <= SMALL_RECORDS_MAX and not batch.outcomes and not batch.blocks:
             moved = await writer.fetchval(

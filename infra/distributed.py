@@ -13,8 +13,10 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, cast
 
 import asyncpg
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from domain.keys import FIRST_PARTITION
 from eventstore.codec import UnknownEvent
 from eventstore.store import Fenced
 from infra import kafka
@@ -27,15 +29,17 @@ from streams.kafka_log import SECRET_BYTES, KafkaLog
 from streams.listener import Listener
 from streams.log import Log
 from streams.projector import Projector
-from streams.relay import Relay, RelayMetrics
+from streams.relay import Relay, RelayMetrics, TopicUnreadable, tail
 from streams.rows import PostgresEventRows
 from streams.tasks import end
-from streams.topics import Cluster, TopicDoesNotFit, check, cluster_id, create
+from streams.topics import Cluster, TopicDoesNotFit, check, create
 
 LET_GO_SECONDS_MAX: Final = 5.0
 """For the batch that is being decided when a partition goes elsewhere."""
 LOOK_SECONDS: Final = 0.02
 """Between two looks at how far the tables are in a partition that another process projects."""
+NOTE_SECONDS: Final = 1.0
+"""Between two notes of how far commands are read."""
 OWNED_LOOK_SECONDS: Final = 0.5
 """A partition that was ours when a read began to wait may be another's now."""
 
@@ -57,6 +61,8 @@ class DistributedEngine(Engine):
         self._owning: dict[int, asyncio.Task[None]] = {}
         self._resting: set[int] = set()
         """Partitions that this version cannot read."""
+        self._read: dict[int, tuple[int, int]] = {}
+        """Per partition, a position and the offset of the last command that led there, to be noted once it is relayed."""
         self._shown = SharedProjectors(self, self._projectors)
         self._group = KafkaGroup(
             cluster,
@@ -104,7 +110,8 @@ class DistributedEngine(Engine):
         try:
             await create(self._cluster, self._topics, self.partitions)
             await check(self._cluster, self._topics, self.partitions)
-            name = f"topic {self._topics.commands} of Kafka cluster {await cluster_id(self._cluster)}"
+            name = await kafka.log_name(self._cluster, self._topics)
+            await self._compare_with_topic()
         except TopicDoesNotFit as error:
             raise EngineCannotStart(str(error)) from error
         except (KafkaError, OSError, TimeoutError) as error:
@@ -116,9 +123,33 @@ class DistributedEngine(Engine):
         await log_of_commands.start()
         return log_of_commands
 
+    async def _compare_with_topic(self) -> None:
+        """Raise `EngineCannotStart` if the topic has events that this database has not: it is another one, or an old copy."""
+        numbers = range(FIRST_PARTITION, FIRST_PARTITION + self.partitions)
+        events = [TopicPartition(self._topics.events, number - 1) for number in numbers]
+        # The topic first: other processes may be relaying.
+        tails = await asyncio.gather(*(self._tail(where) for where in events))
+        positions = await self.store.positions()
+        for number, last in zip(numbers, tails, strict=True):
+            if last > positions.get(number, 0):
+                raise EngineCannotStart(
+                    f"expected topic {self._topics.events} to hold at most position {positions.get(number, 0)} of partition "
+                    f"{number}, where the database stands, but it holds {last}: the database is another one, or an old copy; "
+                    "`procession topics restore` makes an empty one from the topic"
+                )
+
+    async def _tail(self, where: TopicPartition) -> int:
+        try:
+            return await tail(self._cluster, where)
+        except TopicUnreadable as error:
+            # The relay says so, too, until it is mended; commands can be carried out.
+            log.critical("%s", error)
+            return 0
+
     async def _start_partitions(self) -> None:
         self._run("group", self._group.run())
         self._run("shares", self._follow_shares())
+        self._run("notes", self._take_notes())
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
                 while not self.ready and not self.lost.is_set():  # noqa: ASYNC110 - many partitions, no single event
@@ -143,6 +174,24 @@ class DistributedEngine(Engine):
             for partition in sorted(wanted - self._owning.keys()):
                 self._owning[partition] = asyncio.create_task(self._own(partition), name=f"own {partition}")
             await self._group.changed.wait()
+
+    async def _take_notes(self) -> None:
+        """Have the brokers note how far commands are read, as far as what they led to is in the events topic, too."""
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            await self._group.note(self._relayed())
+
+    def _relayed(self) -> dict[int, int]:
+        """Return, for our partitions, the offset up to which commands are read and all that they led to is relayed."""
+        offsets: dict[int, int] = {}
+        for partition, relay in self._relays.items():
+            processor = self.processors[partition]
+            position, offset = self._read.get(partition, (0, 0))
+            if offset and relay.position >= position:
+                offsets[partition] = offset
+            if relay.position >= position:
+                self._read[partition] = (processor.position, processor.command_offset)
+        return offsets
 
     async def _own(self, partition: int) -> None:
         """Work on a partition until cancelled. Fenced, wait for the group to say that it is ours after all."""
@@ -197,6 +246,9 @@ class DistributedEngine(Engine):
                 while not relay.idle:  # noqa: ASYNC110 - it is over within milliseconds, or never
                     await asyncio.sleep(LOOK_SECONDS)
         await end(tasks.values())
+        if relay.idle:
+            await self._group.note({partition: processor.command_offset})
+        self._read.pop(partition, None)
         for parts in (self.processors, self._projectors, self._timers, self._relays):
             cast("dict[int, Any]", parts).pop(partition, None)
 

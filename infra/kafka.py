@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from infra.local_kafka import LocalKafka
 from infra.settings import Settings
-from streams.topics import Cluster, Topics
+from streams.topics import Cluster, Topics, cluster_id
 
 SPARING_SECONDS: Final = 10.0
 
@@ -34,6 +34,11 @@ class Sparing(logging.Filter):
 def topics_of(settings: Settings) -> Topics:
     """Return the names of the topics."""
     return Topics(settings.kafka_topic_prefix)
+
+
+async def log_name(cluster: Cluster, topics: Topics) -> str:
+    """Return how a database names the log of commands that it is tied to."""
+    return f"topic {topics.commands} of Kafka cluster {await cluster_id(cluster)}"
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""`procession topics create|describe|refill` and `procession check-topic`. The work is done in `streams`."""
+"""`procession topics create|describe|refill|restore` and `procession check-topic`. The work is done in `streams`."""
 
 import asyncio
 import contextlib
@@ -67,6 +67,12 @@ def describe(data_dir: DataDir = None) -> None:
 def refill(data_dir: DataDir = None) -> None:
     """Bring the events topic to where the table is, from where the topic ends: after it was lost and made anew. No engine may run."""
     out.print(f"{_run(_refill(load({'data_dir': data_dir}))):,} events were missing and are there now", highlight=False)
+
+
+@topics_cli.command()
+def restore(data_dir: DataDir = None) -> None:
+    """Fill an empty database from the events topic, after the database was lost. All of it or nothing; no engine may run."""
+    out.print(f"{_run(_restore(load({'data_dir': data_dir}))):,} events are in the database now", highlight=False)
 
 
 def check_topic(data_dir: DataDir = None) -> None:
@@ -165,6 +171,23 @@ async def _refill(settings: Settings) -> int:
     return missing
 
 
+async def _restore(settings: Settings) -> int:
+    from infra.database import database  # noqa: PLC0415 - as above
+    from infra.kafka import cluster_of, topics_of  # noqa: PLC0415 - as above
+    from infra.restoring import restore as run  # noqa: PLC0415 - as above
+
+    async with database(settings) as dsn, cluster_of(settings) as cluster:
+        with _bar() as bar:
+            shown: dict[str, TaskID] = {}
+
+            def tell(what: str, done: int, total: int) -> None:
+                if what not in shown:
+                    shown[what] = bar.add_task(what)
+                bar.update(shown[what], completed=done, total=total)
+
+            return await run(cluster, topics_of(settings), settings.partitions, dsn, tell)
+
+
 async def _check(settings: Settings) -> "list[TopicReport]":
     from streams.rows import PostgresEventRows  # noqa: PLC0415 - as above
     from streams.topic_check import check_topic as compare  # noqa: PLC0415 - as above
@@ -193,12 +216,23 @@ def _run(work: Any) -> Any:
 
     from infra.engine_lock import EngineCannotStart  # noqa: PLC0415 - as above
     from infra.local_kafka import LocalKafkaError  # noqa: PLC0415 - as above
+    from infra.migrate import MigrationFailed  # noqa: PLC0415 - as above
     from streams.relay import TopicUnreadable  # noqa: PLC0415 - as above
+    from streams.topic_restore import CannotRestore  # noqa: PLC0415 - as above
     from streams.topics import TopicDoesNotFit  # noqa: PLC0415 - as above
 
+    ends = (
+        TopicDoesNotFit,
+        TopicUnreadable,
+        CannotRestore,
+        LocalKafkaError,
+        EngineCannotStart,
+        MigrationFailed,
+        KafkaError,
+    )
     try:
         return asyncio.run(work)
-    except (TopicDoesNotFit, TopicUnreadable, LocalKafkaError, EngineCannotStart, KafkaError) as error:
+    except ends as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 

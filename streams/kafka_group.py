@@ -1,15 +1,17 @@
 """Which partitions are this process's: what Kafka's consumer group says. A hint, never a right: the epoch in PostgreSQL decides.
 
-The group is only asked for its shares; commands are read without it (`streams.kafka_log`).
+The group is asked for its shares, and told how far commands are read: for those who watch lags, and for whoever has to restore
+a lost database. Commands are read without it (`streams.kafka_log`).
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from streams.kafka_calls import apart, close
 from streams.topics import Cluster, Topics
@@ -17,6 +19,7 @@ from streams.topics import Cluster, Topics
 POLL_MS: Final = 1_000
 RETRY_SECONDS: Final = 0.5
 JOIN_SECONDS_MAX: Final = 30.0
+NOTE_SECONDS_MAX: Final = 2.0
 HEARTBEATS: Final = 4
 """In a session."""
 
@@ -39,6 +42,7 @@ class KafkaGroup:
         self._topics = topics
         self._instance_id = instance_id
         self._session_ms = int(session_seconds * 1000)
+        self._consumer: AIOKafkaConsumer | None = None
 
     async def run(self) -> None:
         """Be a member until cancelled; come back after errors. Cancelled, it leaves: its share goes to others at once."""
@@ -66,11 +70,31 @@ class KafkaGroup:
             consumer.subscribe([self._topics.commands], listener=_Listener(self, consumer))
             async with asyncio.timeout(JOIN_SECONDS_MAX):
                 await apart(consumer.start())
+            self._consumer = consumer
             while True:
                 # Nothing comes, all is paused; the call says that we live, and raises what goes wrong.
                 await apart(consumer.getmany(timeout_ms=POLL_MS))
         finally:
+            self._consumer = None
             await close(consumer)
+
+    async def note(self, offsets: Mapping[int, int]) -> None:
+        """Have the brokers note up to which offset commands of a partition are read and their events in the topic.
+
+        Notes of partitions that are not ours are left out; one that fails is made up for by the next.
+        """
+        consumer = self._consumer
+        if consumer is None:
+            return
+        places = {TopicPartition(self._topics.commands, each - 1): offset for each, offset in offsets.items()}
+        ours = {where: places[where] for where in consumer.assignment() & places.keys()}
+        if not ours:
+            return
+        try:
+            async with asyncio.timeout(NOTE_SECONDS_MAX):
+                await apart(consumer.commit(ours))
+        except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
+            log.debug("how far commands are read could not be noted: %s", error)
 
     def given(self, partitions: Iterable[int]) -> None:
         """Take a new share."""

@@ -86,7 +86,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     result: dict[str, Any] | None = None
     rejected: Rejected | None = None
     purpose: str = ""
-    """What the command was (`purpose`); empty in what was stored before it was kept."""
+    """What the command was (`purpose`); empty where that is not known: stored before it was kept, or restored from events."""
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -111,11 +111,12 @@ def purpose(command: AnyCommand) -> str:
     return " ".join([str(type(command).__struct_config__.tag), *(str(part) for part in addressed if part)])
 
 
-def encode_result(result: dict[str, Any] | Rejected, command: AnyCommand) -> bytes:
-    """Return a result as it is kept beside the events, so that the command is answered alike when it comes again."""
+def encode_result(result: dict[str, Any] | Rejected, command: AnyCommand | None = None) -> bytes:
+    """Return a result as it is kept beside the events, so that the command (None: lost) is answered alike when it comes again."""
+    what = purpose(command) if command is not None else ""
     if isinstance(result, Rejected):
-        return _encoder.encode(_Stored(rejected=result, purpose=purpose(command)))
-    return _encoder.encode(_Stored(result=result, purpose=purpose(command)))
+        return _encoder.encode(_Stored(rejected=result, purpose=what))
+    return _encoder.encode(_Stored(result=result, purpose=what))
 
 
 def decode_result(body: bytes) -> dict[str, Any] | Rejected:

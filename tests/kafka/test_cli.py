@@ -1,6 +1,7 @@
 """`procession up --kafka` and the commands for topics, as a person runs them: everything local, nothing installed."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,7 +53,7 @@ def up(data: Path, port: int, log: Path) -> "subprocess.Popen[bytes]":
     raise AssertionError(log.read_text())
 
 
-async def test_one_command_runs_it_all_and_a_lost_topic_is_filled_again(tmp_path: Path) -> None:
+async def test_one_command_runs_it_all_and_a_lost_topic_or_database_is_filled_again(tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -77,6 +78,13 @@ async def test_one_command_runs_it_all_and_a_lost_topic_is_filled_again(tmp_path
         assert "events were missing" in filled.stdout, filled.stderr
         assert again.stdout.startswith("0 events"), again.stderr
         assert "gapless" in procession(data, "check-topic").stdout
+
+        shutil.rmtree(data / "postgres")
+        restored, twice = procession(data, "topics", "restore"), procession(data, "topics", "restore")
+        assert "events are in the database now" in restored.stdout, restored.stderr
+        assert "expected a database in which nothing is, but it has events" in twice.stderr
+        assert "gapless" in procession(data, "check-topic").stdout
+        assert "are what the log says" in procession(data, "verify").stdout
     finally:
         await kafka.stop()
 
