@@ -173,7 +173,7 @@ async def test_processes_share_the_partitions_and_answer_for_each_other(
 
 
 async def test_the_producer_of_the_documentation_works(database_url: str, cluster: Cluster, topics: Topics) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-kafka.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "write-a-producer.md").read_text()
     program = page.split("```python\n")[1].split("```")[0]
     for written, here in (
         ("localhost:9092", cluster.bootstrap_servers[0]),
