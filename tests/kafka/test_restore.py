@@ -1,10 +1,15 @@
 """A database that was lost is made from the events topic, and all goes on as if nothing had happened."""
 
+import asyncio
 import json
+import signal
 from collections.abc import Mapping
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -16,9 +21,11 @@ from projections.registry import PROJECTIONS
 from projections.verify import digest, verify
 from streams.kafka_group import KafkaGroup
 from streams.topic_restore import CannotRestore
+from streams.topic_restore import engines as members
 from streams.topics import Cluster, Topics, delete
 from streams.work import decode_result
 from tests.kafka.test_distributed import PARTITIONS, Process, process, topic_equals_table, until
+from tests.kafka.test_two_processes import EngineProcess, Load
 from tests.support.bpmn import bpmn
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
@@ -207,4 +214,72 @@ async def test_a_topic_without_its_beginning_makes_no_database(
         await restore(cluster, topics, PARTITIONS, empty_database_url)
     async with asyncpg.create_pool(empty_database_url, min_size=1, max_size=1) as pool:
         assert await pool.fetchval("SELECT count(*) FROM events") == 0
+    await delete(cluster, topics)
+
+
+async def test_engines_and_database_die_under_load_and_what_the_topics_hold_acts_once(
+    tmp_path: Path, database_url: str, empty_database_url: str, cluster: Cluster, topics: Topics
+) -> None:
+    environment = {
+        "PROCESSION_DATABASE_URL": database_url,
+        "PROCESSION_PARTITIONS": str(PARTITIONS),
+        "PROCESSION_KAFKA_BOOTSTRAP_SERVERS": ",".join(cluster.bootstrap_servers),
+        "PROCESSION_KAFKA_TOPIC_PREFIX": topics.prefix,
+        "PROCESSION_KAFKA_SESSION_SECONDS": "2",
+    }
+    engines = [EngineProcess(number, tmp_path, environment) for number in (1, 2)]
+    load = Load(engines, cluster, topics, Random(1))
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for engine in engines:
+            engine.start()
+        for engine in engines:
+            await engine.ready()
+        models = {"p": "o start -> call inner child -> O end", "child": "o start -> script s done = 1 -> O end"}
+        files = [("resources", (f"{name}.bpmn", bpmn(text, name), "text/xml")) for name, text in models.items()]
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(f"{engines[0].url}/v2/deployments", files=files)).is_success
+        tasks = [asyncio.create_task(load.caller(number)) for number in range(4)]
+        tasks.append(asyncio.create_task(load.producer()))
+
+        async def loaded() -> bool:
+            return len(load.acknowledged) > 300
+
+        await until(loaded, 60)
+        # At once: one that lives on might take up what the other had not yet relayed.
+        for engine in engines:
+            engine.signal(signal.SIGKILL)
+        # Without an engine only the producer is answered.
+        load.ending = True
+        await asyncio.wait_for(tasks[-1], 30)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for engine in engines:
+            engine.kill()
+
+    async def left() -> bool:
+        return await members(cluster, topics) == 0
+
+    await until(left)
+    await restore(cluster, topics, PARTITIONS, empty_database_url)
+
+    wanted = {name for name in load.acknowledged if name.startswith("topic-")}
+    assert wanted
+    async with (
+        process(empty_database_url, cluster, topics),
+        asyncpg.create_pool(empty_database_url, min_size=1, max_size=2) as pool,
+    ):
+
+        async def at_rest() -> bool:
+            created = await pool.fetch("SELECT command_id FROM events WHERE type = 'instance-created'")
+            ended = await pool.fetchval("SELECT count(*) FROM events WHERE type = 'instance-completed'")
+            return wanted <= {row[0] for row in created} and ended == len(created)
+
+        await until(at_rest, 60)
+        created = await pool.fetch("SELECT command_id FROM events WHERE type = 'instance-created'")
+        assert len({row[0] for row in created}) == len(created), "nothing acted twice"
+    async with asyncpg.create_pool(empty_database_url, min_size=1, max_size=2) as pool:
+        assert await verify(pool, PostgresEventStore(pool, empty_database_url)) == []
+    await topic_equals_table(empty_database_url, cluster, topics)
     await delete(cluster, topics)
