@@ -56,6 +56,10 @@ class Projectors(Protocol):
         """Return once the tables hold what happened up to there."""
         ...
 
+    async def told_elsewhere(self, partition: int | None) -> Mapping[int, int]:
+        """Return up to which positions other processes may have told callers of events; None: of every partition."""
+        ...
+
 
 class Engine(Protocol):
     """A running engine."""

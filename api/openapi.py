@@ -70,7 +70,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "description": (
                 "Paths, fields, filters, cursors and problem details are those of Camunda 8's Orchestration Cluster API. "
                 "Every answer to a command has the header `Procession-Position`; a read with `?after=` that position sees "
-                "all that the command did. Reads are never behind what the same process has acknowledged."
+                "all that the command did. Reads are never behind what any process of the engine has acknowledged."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -1,6 +1,6 @@
 """Reads that are never behind: a read waits until the tables hold what it must see, for a bounded time.
 
-What it must see is what this process has acknowledged, and what the caller names in `?after=`. Knows no table.
+What it must see is what any process has acknowledged, and what the caller names in `?after=`. Knows no table.
 """
 
 import asyncio
@@ -39,15 +39,18 @@ async def current(call: "Call", key: int | None = None) -> None:
 
     Raises `Problem`, 504, when that takes too long.
     """
+    projectors = call.api.engine.projectors
     known = call.api.acknowledged.positions
     if key is None:
         wanted = dict(known)
+        elsewhere = await projectors.told_elsewhere(None)
     else:
         partition = partition_of(key)
         wanted = {partition: known[partition]} if partition in known else {}
-    for partition, position in _asked_for(call).items():
-        wanted[partition] = max(position, wanted.get(partition, 0))
-    projectors = call.api.engine.projectors
+        elsewhere = await projectors.told_elsewhere(partition)
+    for positions in (elsewhere, _asked_for(call)):
+        for partition, position in positions.items():
+            wanted[partition] = max(position, wanted.get(partition, 0))
     late = {partition: position for partition, position in wanted.items() if projectors.position(partition) < position}
     if late:
         await _reach(projectors, late)

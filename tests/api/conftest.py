@@ -17,7 +17,7 @@ from infra.engine import Engine
 from infra.settings import Settings, load
 from tests.conftest import new_database
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 150
 
 
 @dataclass

@@ -73,6 +73,7 @@ class FakeProjectors:
     """Reads are at `positions`; they never get further."""
 
     positions: dict[int, int] = field(default_factory=dict[int, int])
+    elsewhere: dict[int, int] = field(default_factory=dict[int, int])
 
     def position(self, partition: int) -> int:
         return self.positions.get(partition, 0)
@@ -80,6 +81,9 @@ class FakeProjectors:
     async def reached(self, partition: int, position: int) -> None:
         if self.position(partition) < position:
             await asyncio.Event().wait()
+
+    async def told_elsewhere(self, partition: int | None) -> dict[int, int]:
+        return {at: position for at, position in self.elsewhere.items() if partition in {None, at}}
 
 
 @dataclass

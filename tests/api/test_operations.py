@@ -474,7 +474,7 @@ async def test_the_cluster_describes_itself(client: Client) -> None:
 
 
 async def test_a_variable_of_twenty_megabytes_is_refused_and_the_engine_goes_on(server: Server) -> None:
-    async with Client(base_url=server.address, timeout=10) as client:
+    async with Client(base_url=server.address, timeout=60) as client:
         await client.deploy(("p.bpmn", PACK))
         body = {"processDefinitionId": "p", "variables": {"x": "x" * 20_000_000}}
         problem = await client.ask("POST", "/process-instances", body, status=413)
@@ -483,7 +483,7 @@ async def test_a_variable_of_twenty_megabytes_is_refused_and_the_engine_goes_on(
 
 
 async def test_browsers_are_told_which_origins_may_call(server: Server) -> None:
-    async with Client(base_url=server.address) as client:
+    async with Client(base_url=server.address, timeout=60) as client:
         headers = {"origin": "https://example.org", "access-control-request-method": "POST"}
         answer = await client.options("/v2/process-instances", headers=headers)
 

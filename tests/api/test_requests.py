@@ -209,9 +209,13 @@ async def test_a_read_that_waits_for_a_position_that_never_comes_ends(monkeypatc
         after = await client.get(f"/v2/process-instances/{INSTANCE_KEY}?after=1-3,2-10")
         await client.post(f"/v2/jobs/{JOB_KEY}/completion")
         own = await client.get(f"/v2/process-instances/{INSTANCE_KEY}")
+    engine.projectors.elsewhere = {1: 3}
+    async with client_of(engine) as client:
+        others = await client.post("/v2/process-instances/search", json={})
 
     assert (after.status_code, after.json()["title"]) == (504, "DEADLINE_EXCEEDED")
     assert own.status_code == 504, "a read went past what this process had acknowledged"
+    assert others.status_code == 504, "a read went past what another process had acknowledged"
 
 
 @pytest.mark.parametrize("after", ["x", "1", "0-1", "5-1", "1-2-3", "1-", ""])
