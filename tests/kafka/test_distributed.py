@@ -3,10 +3,8 @@
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -170,29 +168,6 @@ async def test_processes_share_the_partitions_and_answer_for_each_other(
         assert len(await one.search("process-instances", state="COMPLETED")) == 8
         await one.post("/process-instances", {"processDefinitionId": "p"})
     await topic_equals_table(database_url, cluster, topics)
-    await delete(cluster, topics)
-
-
-async def test_the_producer_of_the_documentation_works(database_url: str, cluster: Cluster, topics: Topics) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "write-a-producer.md").read_text()
-    program = page.split("```python\n")[1].split("```")[0]
-    for written, here in (
-        ("localhost:9092", cluster.bootstrap_servers[0]),
-        ("procession.commands", topics.commands),
-        ('"process_id": "order"', '"process_id": "p"'),
-    ):
-        assert written in program
-        program = program.replace(written, here)
-    async with process(database_url, cluster, topics) as one:
-        await one.deploy("o start -> O end")
-        for _ in range(2):
-            producer = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
-            assert await producer.wait() == 0
-
-        async def done() -> bool:
-            return len(await one.search("process-instances", state="COMPLETED")) == 1
-
-        await until(done)
     await delete(cluster, topics)
 
 
