@@ -8,7 +8,7 @@ import pytest
 
 from infra.chaos.engine_process import EngineProcess
 
-UNTIL_SECONDS_MAX = 30.0
+UNTIL_SECONDS_MAX = 100.0
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from infra.chaos.load import Load
 from infra.chaos.model import JOB_TYPES, ROOT
 from tests.chaos.conftest import until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(400)]
 
 PROCESSION = str(Path(sys.executable).with_name("procession"))
 GATE = 4711
@@ -174,7 +174,7 @@ async def test_a_second_engine_on_the_same_data_is_refused_and_the_first_goes_on
             text=True,
             check=False,
             env={"COLUMNS": "400", **environment},
-            timeout=60,
+            timeout=150,
         )
 
     same_folder = await asyncio.to_thread(second, "--data-dir", str(running.data_dir))

@@ -38,7 +38,7 @@ def record(number: int, partition: int = 1) -> CommandRecord:
 
 async def take(batches: AsyncIterator[Sequence[CommandRecord]], count: int) -> list[CommandRecord]:
     found: list[CommandRecord] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while len(found) < count:
             found += await anext(batches)
     return found

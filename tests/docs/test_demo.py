@@ -13,7 +13,7 @@ def test_the_demo_moves_orders_and_what_it_says_to_try_works(tmp_path: Path) -> 
         commands = re.findall(r"^ +(curl .+)$", demo.output, re.MULTILINE)
         printed = run(commands, demo.address)
         demo.process.send_signal(signal.SIGINT)
-        code = demo.process.wait(timeout=30)
+        code = demo.process.wait(timeout=100)
 
     assert "50/50" in demo.output
     assert len(commands) == 3

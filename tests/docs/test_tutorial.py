@@ -50,7 +50,7 @@ def test_what_the_readme_shows_works(tmp_path: Path) -> None:
         printed = run(commands, engine.address)
 
         search = httpx.post(
-            f"{engine.address}/v2/process-instances/search", json={"filter": {"state": "ACTIVE"}}
+            f"{engine.address}/v2/process-instances/search", json={"filter": {"state": "ACTIVE"}}, timeout=60
         ).json()
 
     assert commands

@@ -14,7 +14,7 @@ def procession(*arguments: str, **environment: str) -> subprocess.CompletedProce
         text=True,
         check=False,
         env={"COLUMNS": "200", **environment},
-        timeout=60,
+        timeout=200,
     )
 
 

@@ -8,7 +8,7 @@ COMMAND = [sys.executable, "-c", "from infra.cli import main; main()", "feel"]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=200)
 
 
 def test_an_expression_is_evaluated_with_the_variables_of_a_file(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def producer(cluster: Cluster) -> AsyncIterator[AIOKafkaProducer]:
 
 async def letters(cluster: Cluster, topics: Topics, count: int) -> "list[ConsumerRecord[bytes, bytes]]":
     found: list[ConsumerRecord[bytes, bytes]] = []
-    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(20):
+    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(100):
         where = TopicPartition(topics.dead_letters, 0)
         consumer.assign([where])
         await consumer.seek_to_beginning(where)
@@ -142,7 +142,7 @@ async def test_the_end_is_known_beyond_what_is_no_command(
     batches = log.read(1, 0)
     (_, second) = await take(batches, 2)
     reading = asyncio.ensure_future(anext(batches))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while await log.last(1) != second.offset:  # noqa: ASYNC110 - the burial has no event
             await asyncio.sleep(0.01)
     reading.cancel()

@@ -61,14 +61,14 @@ async def running(relay: Relay) -> AsyncGenerator[None]:
 
 
 async def relayed(relay: Relay, position: int) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(200):
         while relay.position < position:  # noqa: ASYNC110 - a test looks from outside
             await asyncio.sleep(0.01)
 
 
 async def read(cluster: Cluster, topics: Topics, count: int) -> "list[ConsumerRecord[bytes, bytes]]":
     found: list[ConsumerRecord[bytes, bytes]] = []
-    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(20):
+    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(100):
         where = TopicPartition(topics.events, 0)
         consumer.assign([where])
         await consumer.seek_to_beginning(where)

@@ -67,7 +67,7 @@ class EngineProcess:
                 except httpx.HTTPError:
                     return False
 
-            await until(is_ready, 60)
+            await until(is_ready, 200)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._child is not None
@@ -76,7 +76,7 @@ class EngineProcess:
     def kill(self) -> None:
         assert self._child is not None
         self._child.kill()
-        self._child.wait(10)
+        self._child.wait(100)
 
     def stop(self) -> int:
         """Return its exit code."""
@@ -84,7 +84,7 @@ class EngineProcess:
         self._child.send_signal(signal.SIGCONT)
         self._child.terminate()
         try:
-            return self._child.wait(30)
+            return self._child.wait(100)
         except subprocess.TimeoutExpired:
             self.kill()
             return -9
@@ -173,7 +173,7 @@ async def test_whatever_dies_nothing_is_lost_and_nothing_acts_twice(
         for engine in engines:
             engine.start()
             await engine.ready()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             files = [("resources", ("p.bpmn", bpmn("o start -> script s done = 1 -> O end"), "text/xml"))]
             assert (await client.post(f"{engines[0].url}/v2/deployments", files=files)).is_success
         load = Load(engines, cluster, topics, chance)
@@ -187,9 +187,9 @@ async def test_whatever_dies_nothing_is_lost_and_nothing_acts_twice(
             async def goes_on(least: int = before + 20) -> bool:
                 return len(load.acknowledged) > least
 
-            await until(goes_on, 60)
+            await until(goes_on, 200)
         load.ending = True
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             await asyncio.gather(*tasks)
         await settle(postgres.dsn, load)
         codes = [engine.stop() for engine in engines]
@@ -234,7 +234,7 @@ async def settle(dsn: str, load: Load) -> None:
         return load.acknowledged <= {row[0] for row in found}
 
     try:
-        await until(all_there, 60)
+        await until(all_there, 200)
     finally:
         await connection.close()
 
@@ -250,7 +250,7 @@ async def claim(dsn: str, cluster: Cluster, topics: Topics, load: Load) -> None:
     )
     await connection.close()
 
-    assert len(load.acknowledged) > 100
+    assert len(load.acknowledged) > 20 * ROUNDS
     assert [row[0] for row in twice] == []
     assert [keys for keys in load.keys.values() if len(keys) != 1] == []
     assert unfinished == 0

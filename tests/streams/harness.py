@@ -29,6 +29,8 @@ from streams.work import Reply
 from tests.support.bpmn import bpmn
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
+IDLE_SECONDS_MAX = 100
+"""Only against hanging: a busy machine must not come near it."""
 
 
 class _Job(msgspec.Struct):
@@ -171,13 +173,13 @@ class MemoryEngine:
             task.cancel()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(IDLE_SECONDS_MAX):
             while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.001)
 
     async def idle(self) -> None:
         """Wait until nothing is going on any more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(IDLE_SECONDS_MAX):
             while not await self._quiet():  # noqa: ASYNC110 - rest has no event
                 await asyncio.sleep(0.001)
 

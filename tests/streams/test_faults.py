@@ -184,7 +184,7 @@ class Slow(MemoryEventStore):
 
     async def commit(self, batch: Batch) -> None:
         self.waiting += 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             await self.gate.wait()
         self.waiting -= 1
         await super().commit(batch)

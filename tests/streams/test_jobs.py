@@ -150,12 +150,12 @@ async def test_suspended_and_cancelled_instances_offer_nothing() -> None:
 async def test_a_long_poll_is_woken_by_a_new_job() -> None:
     async with engine() as run:
         await run.deploy("o start -> pack -> O end")
-        polling = [asyncio.ensure_future(run.jobs("pack", jobs_max=1, wait=10)) for _ in range(3)]
+        polling = [asyncio.ensure_future(run.jobs("pack", jobs_max=1, wait=100)) for _ in range(3)]
         await asyncio.sleep(0.01)
         assert not any(poll.done() for poll in polling)
         for _ in range(3):
             await run.create()
-        found = await asyncio.wait_for(asyncio.gather(*polling), 2)
+        found = await asyncio.wait_for(asyncio.gather(*polling), 100)
 
         assert len({key for jobs in found for key in keys(jobs)}) == 3
 
@@ -168,7 +168,7 @@ async def test_a_long_poll_is_woken_when_a_lease_ends() -> None:
         await asyncio.sleep(0.01)
         await run.advance(seconds=60)
 
-        assert len(await asyncio.wait_for(polling, 2)) == 1
+        assert len(await asyncio.wait_for(polling, 100)) == 1
 
 
 async def test_a_caller_who_went_away_leases_nothing() -> None:

@@ -34,7 +34,7 @@ async def test_a_partition_is_taken_anew_even_if_its_reader_does_not_hear_that_i
     async with engine(store=FaultyStore(MemoryEventStore(), faults), log=log) as run:
         await deployed(run)
         faults.share = 0.2
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             await workload(run, 0, 10)
         faults.share = 0.0
 

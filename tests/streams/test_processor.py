@@ -74,7 +74,7 @@ async def test_a_command_on_the_wrong_partition_is_forwarded_and_answered() -> N
         wrong = 1 + (key >> 54) % 3
         reply_to, answer = run.replies.expect()
         await run.log.publish([CommandRecord(wrong, c.CancelInstance(key=key, **run.stamp("other")), reply_to)])
-        reply = await asyncio.wait_for(answer, 10)
+        reply = await asyncio.wait_for(answer, 100)
 
         assert reply.partition == key >> 54
         assert len(await run.events(e.InstanceTerminated)) == 1
@@ -97,13 +97,13 @@ async def test_creating_with_result_waits_for_the_end() -> None:
         await run.deploy("o start -> script s x = 1 + 1 -> O end", "quick")
         slow = asyncio.ensure_future(
             run.gateway.submit_and_await_completion(
-                c.CreateInstance(process_id="p", await_completion=True, fetch_variables=("b",), **run.stamp()), 10
+                c.CreateInstance(process_id="p", await_completion=True, fetch_variables=("b",), **run.stamp()), 100
             )
         )
         quick = await run.gateway.submit_and_await_completion(
-            c.CreateInstance(process_id="quick", await_completion=True, **run.stamp()), 10
+            c.CreateInstance(process_id="quick", await_completion=True, **run.stamp()), 100
         )
-        [job] = await run.jobs("pack", wait=5)
+        [job] = await run.jobs("pack", wait=100)
         assert not slow.done()
         await run.complete(job, a=1, b=2)
 
@@ -117,10 +117,10 @@ async def test_a_terminated_instance_is_no_result() -> None:
         await run.deploy("o start -> pack -> O end")
         waiting = asyncio.ensure_future(
             run.gateway.submit_and_await_completion(
-                c.CreateInstance(process_id="p", await_completion=True, **run.stamp()), 10
+                c.CreateInstance(process_id="p", await_completion=True, **run.stamp()), 100
             )
         )
-        [job] = await run.jobs("pack", wait=5)
+        [job] = await run.jobs("pack", wait=100)
         await run.gateway.submit(c.CancelInstance(key=int(job["processInstanceKey"]), **run.stamp()))
 
         assert isinstance((await waiting).result, Rejected)
@@ -198,7 +198,7 @@ async def test_a_key_of_no_partition_is_not_found() -> None:
             direct = await run.gateway.submit(c.CancelInstance(key=key, **run.stamp()))
             reply_to, answer = run.replies.expect()
             await run.log.publish([CommandRecord(1, c.CancelInstance(key=key, **run.stamp(f"c{key}")), reply_to)])
-            logged = await asyncio.wait_for(answer, 10)
+            logged = await asyncio.wait_for(answer, 100)
 
             assert isinstance(direct.result, Rejected)
             assert isinstance(logged.result, Rejected)
