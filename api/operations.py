@@ -81,7 +81,11 @@ class Call:
 
     def header(self, name: bytes) -> str | None:
         """Return the first header of that name (lower case)."""
-        return next((value.decode("latin-1") for header, value in self.scope["headers"] if header == name), None)
+        for header, value in self.scope["headers"]:
+            if header == name:
+                text: str = value.decode("latin-1")
+                return text
+        return None
 
     def query(self, name: str) -> str | None:
         """Return the query parameter; raise `Problem` if it is there more than once."""
@@ -208,7 +212,7 @@ class Operations:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         operation, key = self._find(scope)
         call = Call(self.api, scope, receive, key)
-        if operation.parameter and not KEY.fullmatch(key):
+        if "{" in operation.path and not KEY.fullmatch(key):
             raise invalid(
                 f"expected {operation.parameter} in the path to be a key, 1 to 25 digits, but found {key[:100]!r}"
             )
