@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from api.shapes import SHAPES, schema_of
 from domain.commands import AnyCommand, Reaction
 from domain.events import AnyEvent
 
@@ -24,6 +25,13 @@ EVENT_HEADERS: Final = {
     "cause": "id of the command that led to it",
     "by": "who wanted it; empty for the engine itself",
     "key": "key of the process instance; only for events of instances",
+}
+JOB_HEADERS: Final = {
+    "type": "job type, as in the body",
+    "key": "key of the job; the record's key is that of the process instance",
+    "partition": "the engine's partition, from 1; the topic's is one less",
+    "deadline": "until when the job is the worker's, in milliseconds since 1970",
+    "retries": "how many times it may still be tried",
 }
 LETTER_HEADERS: Final = {
     "reason": "what was expected and what was found",
@@ -55,6 +63,12 @@ def document() -> dict[str, Any]:
     messages = {
         **{name: _message(name, each) for name, each in commands.items()},
         **{name: _message(name, each, EVENT_HEADERS) for name, each in events.items()},
+        "ActivatedJob": {
+            "name": "job",
+            "summary": "A job, leased to whoever reads it: complete-job, fail-job or throw-job-error says what came of it.",
+            "payload": {"$ref": f"{SCHEMAS}ActivatedJob"},
+            "headers": _headers(JOB_HEADERS),
+        },
         "DeadLetter": {
             "name": "dead-letter",
             "summary": "A record of the commands topic that is no command, with its original bytes.",
@@ -80,14 +94,26 @@ def document() -> dict[str, Any]:
                 "Each partition's events in order of position. A position that comes twice is the same event.",
                 events,
             ),
+            "jobs": {
+                **_channel(
+                    "procession.jobs.{type}",
+                    "Jobs of a type that has a topic. One comes at least once, and again when its lease ends.",
+                    ["ActivatedJob"],
+                ),
+                "parameters": {"type": {"description": "A job type, as PROCESSION_KAFKA_JOB_TYPES names it."}},
+            },
             "deadLetters": _channel("procession.dead-letters", "What was no command, and why.", ["DeadLetter"]),
         },
         "operations": {
             "receiveCommands": {"action": "receive", "channel": {"$ref": "#/channels/commands"}},
             "sendEvents": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+            "sendJobs": {"action": "send", "channel": {"$ref": "#/channels/jobs"}},
             "sendDeadLetters": {"action": "send", "channel": {"$ref": "#/channels/deadLetters"}},
         },
-        "components": {"messages": messages, "schemas": schemas()},
+        "components": {
+            "messages": messages,
+            "schemas": {**schemas(), "ActivatedJob": schema_of(SHAPES["ActivatedJob"])},
+        },
     }
 
 

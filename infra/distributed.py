@@ -10,12 +10,14 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
 from typing import Any, Final, cast
 
 import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from api.resources.jobs import ALIKE
 from domain.keys import FIRST_PARTITION
 from eventstore.codec import UnknownEvent
 from eventstore.store import Fenced
@@ -24,6 +26,7 @@ from infra.engine import CLOSE_SECONDS_MAX, READY_SECONDS_MAX, STOP_SECONDS_MAX,
 from infra.engine_lock import EngineCannotStart
 from infra.settings import Settings
 from projections.writer import ProjectionWriter
+from streams.job_topics import JobPublisher, JobTopicMetrics
 from streams.kafka_group import KafkaGroup
 from streams.kafka_log import SECRET_BYTES, KafkaLog
 from streams.listener import Listener
@@ -58,6 +61,8 @@ class DistributedEngine(Engine):
         self._topics = kafka.topics_of(settings)
         self._relays: dict[int, Relay] = {}
         self._relay_metrics = RelayMetrics(self.metrics)
+        self._publishers: dict[int, JobPublisher] = {}
+        self._publisher_metrics = JobTopicMetrics(self.metrics)
         self._owning: dict[int, asyncio.Task[None]] = {}
         self._resting: set[int] = set()
         """Partitions that this version cannot read."""
@@ -98,7 +103,8 @@ class DistributedEngine(Engine):
         return self._shown
 
     def _at_rest(self) -> bool:
-        return super()._at_rest() and all(relay.idle for relay in self._relays.values())
+        relayed = all(relay.idle for relay in self._relays.values())
+        return super()._at_rest() and relayed and all(publisher.idle for publisher in self._publishers.values())
 
     # --- life ----------------------------------------------------------------------------------------------------------
 
@@ -226,6 +232,10 @@ class DistributedEngine(Engine):
         processor.sinks.append(relay.hand)
         self._relays[partition] = relay
         work = {**self._work(partition), f"relay {partition}": _when_ready(processor, relay)}
+        if self._topics.job_types:
+            publisher = self._publishers[partition] = self._publisher(partition)
+            processor.sinks.append(publisher.notice)
+            work[f"jobs {partition}"] = publisher.run()
         tasks = {name: asyncio.create_task(each, name=name) for name, each in work.items()}
         try:
             await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -235,11 +245,25 @@ class DistributedEngine(Engine):
         finally:
             await self._let_go(partition, tasks, projector)
 
+    def _publisher(self, partition: int) -> JobPublisher:
+        return JobPublisher(
+            self.processors[partition],
+            self._cluster,
+            self._topics,
+            timedelta(seconds=self._settings.kafka_job_timeout_seconds),
+            self.clock,
+            self._publisher_metrics,
+            ALIKE,
+        )
+
     async def _let_go(self, partition: int, tasks: Mapping[str, "asyncio.Task[None]"], projector: Projector) -> None:
         """Finish what was begun, in bounded time; callers of this process are answered or turned away."""
         processor, relay = self.processors[partition], self._relays[partition]
         processor.stop()
-        await asyncio.wait((tasks[f"processor {partition}"],), timeout=LET_GO_SECONDS_MAX)
+        if (publisher := self._publishers.get(partition)) is not None:
+            publisher.stop()
+        finishing = [task for name, task in tasks.items() if name in (f"processor {partition}", f"jobs {partition}")]
+        await asyncio.wait(finishing, timeout=LET_GO_SECONDS_MAX)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_SECONDS_MAX):
                 await projector.reached(processor.position)
@@ -249,7 +273,7 @@ class DistributedEngine(Engine):
         if relay.idle:
             await self._group.note({partition: processor.command_offset})
         self._read.pop(partition, None)
-        for parts in (self.processors, self._projectors, self._timers, self._relays):
+        for parts in (self.processors, self._projectors, self._timers, self._relays, self._publishers):
             cast("dict[int, Any]", parts).pop(partition, None)
 
     async def _end(self) -> None:

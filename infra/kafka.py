@@ -33,7 +33,7 @@ class Sparing(logging.Filter):
 
 def topics_of(settings: Settings) -> Topics:
     """Return the names of the topics."""
-    return Topics(settings.kafka_topic_prefix)
+    return Topics(settings.kafka_topic_prefix, settings.kafka_job_types)
 
 
 async def log_name(cluster: Cluster, topics: Topics) -> str:

@@ -41,12 +41,14 @@ class _Server(uvicorn.Server):
 def up(settings: Settings) -> None:
     """Run the engine and its API until SIGTERM or Ctrl-C."""
     _refuse_open_doors(settings)
+    _refuse_topics_without_kafka(settings)
     _main(_up(settings))
 
 
 def demo(settings: Settings) -> None:
     """Run the engine with an example process, a worker and some instances; then serve until SIGTERM or Ctrl-C."""
     _refuse_open_doors(settings)
+    _refuse_topics_without_kafka(settings)
     _main(_demo(settings))
 
 
@@ -60,6 +62,15 @@ def _refuse_open_doors(settings: Settings) -> None:
         raise BadSettings(
             f"expected PROCESSION_API_TOKEN to be set before the API listens on {settings.host}, where others reach it;"
             " PROCESSION_ALLOW_ANONYMOUS=true lets everybody do everything"
+        )
+
+
+def _refuse_topics_without_kafka(settings: Settings) -> None:
+    """Raise `BadSettings` if jobs should go to topics, but nothing goes to Kafka."""
+    if settings.kafka_job_types and not settings.distributed:
+        raise BadSettings(
+            f"expected Kafka for the topics of the job types {', '.join(settings.kafka_job_types)}, but the engine would run "
+            "without it; PROCESSION_KAFKA=1 or PROCESSION_KAFKA_BOOTSTRAP_SERVERS turns it on"
         )
 
 

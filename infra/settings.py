@@ -1,17 +1,20 @@
 """Every setting of the engine, each also an environment variable `PROCESSION_…`. It knows what may be set, not what follows."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.keys import PARTITIONS_MAX
 
 PREFIX: Final = "PROCESSION_"
+TOPIC_CHARACTERS_MAX: Final = 249
+"""Characters of the longest name that Kafka gives to a topic."""
 
 
 class Settings(BaseSettings):
@@ -54,6 +57,10 @@ class Settings(BaseSettings):
     """A name of this process that it has again after a restart, as its pod's: then a quick restart moves no partitions."""
     kafka_session_seconds: float = Field(6.0, ge=1, le=300)
     """Partitions of a process that is silent for so long go to others. Brokers allow 6 or more unless told otherwise."""
+    kafka_job_types: Annotated[tuple[str, ...], NoDecode] = ()
+    """Types, separated by commas, whose jobs go to topics, for workers that are plain consumers; the same for every process."""
+    kafka_job_timeout_seconds: float = Field(300.0, ge=1, le=24 * 3600)
+    """How long a worker has from when its job is written to the topic; then the job is written again."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How brokers are spoken to."""
     kafka_tls_ca_file: Path | None = None
@@ -68,16 +75,34 @@ class Settings(BaseSettings):
     """The engine's user name at the brokers."""
     kafka_sasl_password: SecretStr | None = None
     """The engine's password at the brokers."""
+    insight_sla_file: Path | None = None
+    """JSON file of how long processes and elements may take, for `procession insight`; without it no limit is breached."""
+    insight_port: int = Field(9108, ge=0, le=65535)
+    """Port of the page for Prometheus that `procession insight` serves on the address `host`; 0 takes a free one and says which."""
 
     @property
     def distributed(self) -> bool:
         """Whether the engine runs in the distributed mode."""
         return self.kafka or bool(self.kafka_bootstrap_servers)
 
-    @field_validator("cors_origins", "kafka_bootstrap_servers", mode="before")
+    @field_validator("cors_origins", "kafka_bootstrap_servers", "kafka_job_types", mode="before")
     @classmethod
     def _separate(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("kafka_job_types")
+    @classmethod
+    def _nameable(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """A topic is named after each type."""
+        prefix = info.data.get("kafka_topic_prefix", "")
+        room = TOPIC_CHARACTERS_MAX - len(f"{prefix}.jobs.")
+        for job_type in value:
+            if not re.fullmatch(r"[a-zA-Z0-9._-]+", job_type) or len(job_type) > room:
+                raise ValueError(
+                    f"expected job types of 1 to {room} of the characters a-z, A-Z, 0-9, '.', '_' and '-', as a topic is named "
+                    f"after each; {job_type!r} is none"
+                )
+        return tuple(dict.fromkeys(value))
 
 
 @dataclass(frozen=True)

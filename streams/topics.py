@@ -21,6 +21,8 @@ LETTER_BYTES_MAX: Final = RECORD_BYTES_MAX + 1024 * 1024
 COMMANDS_RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 """An engine that is away for longer than this loses commands."""
 DEAD_LETTERS_RETENTION_MS: Final = 30 * 24 * 3600 * 1000
+JOBS_RETENTION_MS: Final = 2 * 24 * 3600 * 1000
+"""Longer than any lease: a job whose lease is over comes again."""
 FOR_EVER: Final = -1
 REPLICATION_MAX: Final = 3
 REQUEST_MS_MAX: Final = 15_000
@@ -50,6 +52,8 @@ class Topics:
     """The names of an engine's topics."""
 
     prefix: str = "procession"
+    job_types: tuple[str, ...] = ()
+    """The types whose jobs go to topics."""
 
     @property
     def commands(self) -> str:
@@ -62,6 +66,13 @@ class Topics:
     @property
     def dead_letters(self) -> str:
         return f"{self.prefix}.dead-letters"
+
+    def jobs(self, job_type: str) -> str:
+        return f"{self.prefix}.jobs.{job_type}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.commands, self.events, self.dead_letters, *map(self.jobs, self.job_types))
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ def wanted(topics: Topics, partitions: int) -> tuple[Topic, ...]:
         Topic(topics.commands, partitions, settings(COMMANDS_RETENTION_MS)),
         Topic(topics.events, partitions, settings(FOR_EVER)),
         Topic(topics.dead_letters, 1, settings(DEAD_LETTERS_RETENTION_MS, LETTER_BYTES_MAX)),
+        *(Topic(topics.jobs(each), partitions, settings(JOBS_RETENTION_MS)) for each in topics.job_types),
     )
 
 
@@ -156,7 +168,7 @@ async def delete(cluster: Cluster, topics: Topics) -> None:
     """Take the topics away, with all that is in them."""
     admin = await _admin(cluster)
     try:
-        await admin.delete_topics([topics.commands, topics.events, topics.dead_letters])
+        await admin.delete_topics(list(topics.names))
     finally:
         await admin.close()
 
@@ -205,14 +217,13 @@ async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> b
 async def _until_there(admin: AIOKafkaAdminClient, topics: Topics) -> None:
     """Return when the brokers know of every topic: they tell each other a little later."""
     async with asyncio.timeout(REQUEST_MS_MAX / 1000):
-        while len(await _describe(admin, topics)) < len(wanted(topics, 1)):  # noqa: ASYNC110 - brokers tell nobody
+        while len(await _describe(admin, topics)) < len(topics.names):  # noqa: ASYNC110 - brokers tell nobody
             await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _describe(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, Topic]:
-    names = [topics.commands, topics.events, topics.dead_letters]
     found: dict[str, dict[str, Any]] = {}
-    for each in await admin.describe_topics(names):
+    for each in await admin.describe_topics(list(topics.names)):
         if each["error_code"] == 0:
             found[each["topic"]] = each
         elif not issubclass(for_code(each["error_code"]), UnknownTopicOrPartitionError):

@@ -34,16 +34,17 @@ async def activate(call: Call, body: ActivateJobs) -> Answer:
         ),
     )
     for job in jobs:
-        job.update(_CONSTANT)
+        job.update(ALIKE)
     return json({"jobs": jobs})
 
 
-_CONSTANT: Final = {
+ALIKE: Final = {
     "tenantId": DEFAULT_TENANT,
     "physicalTenantId": DEFAULT_TENANT,
     "leaseToken": None,
     "userTask": None,
 }
+"""Fields of a job that the engine leaves out, because they are the same in each."""
 
 
 async def _while_connected(call: Call, fetching: Any) -> list[dict[str, Any]]:
