@@ -96,22 +96,21 @@ class Walk:
     def run(self, facts: Iterable[e.Event]) -> Facts:
         """Yield the facts and all that follows from them."""
         queue: deque[e.Event] = deque()
-        yield from self._noting(facts, queue)
-        while queue or self._touched:
-            if not queue:
-                yield from self._noting(self._rest(), queue)
-                continue
-            fact = queue.popleft()
-            if self.state.local > LOCAL_MAX - KEYS_PER_REACTION_MAX:
-                block = make_key(self.context.partition, self.context.next_number())
-                yield e.KeyBlockTaken(key=self.state.key, block=block)
-            yield from self._noting(_REACTIONS[type(fact)](self, fact), queue)
-
-    def _noting(self, facts: Iterable[e.Event], queue: deque[e.Event]) -> Facts:
-        for fact in facts:
-            yield fact
-            if type(fact) in _REACTIONS:
-                queue.append(fact)
+        while True:
+            for fact in facts:
+                yield fact
+                if type(fact) in _REACTIONS:
+                    queue.append(fact)
+            if queue:
+                if self.state.local > LOCAL_MAX - KEYS_PER_REACTION_MAX:
+                    block = make_key(self.context.partition, self.context.next_number())
+                    yield e.KeyBlockTaken(key=self.state.key, block=block)
+                fact = queue.popleft()
+                facts = _REACTIONS[type(fact)](self, fact)
+            elif self._touched:
+                facts = self._rest()
+            else:
+                return
 
     def at(self, key: int) -> At | None:
         """Return where the element instance stands, or None if it is gone."""
@@ -151,15 +150,16 @@ class Walk:
         at = self.at(key)
         if at is None or self._is_held(key):
             return
+        index = at.instance.index
         try:
-            if at.instance.index == 0:
+            if index == 0:
                 yield from self.arm(at, at.node.boundaries, ())
                 yield from loops.begin(at)
                 return
             if at.node.inputs:
                 document = mapped(at.node.inputs, at.variables, Visible([]), self.moment)
                 yield from write(self.state, key, document)
-            boundaries = at.node.boundaries if at.instance.index is None else ()
+            boundaries = at.node.boundaries if index is None else ()
             yield from self.arm(at, boundaries, self._own_waits(at))
             yield from at.node.element.enter(at)
         except Problem as problem:
@@ -168,6 +168,8 @@ class Walk:
     def _is_held(self, key: int) -> bool:
         """Say whether a scope around could not begin: nothing in it begins before it has (see `retry`)."""
         state = self.state
+        if not state.incidents:
+            return False
         around = (element for element in state.ancestors(key) if element.key != key)
         return any(state.incidents[each].step == "enter" for element in around for each in element.incidents)
 
@@ -210,14 +212,15 @@ class Walk:
 
     def leave(self, at: At) -> Facts:
         """Map outputs, choose the flows, close the waits and go on. Trying again after an incident begins here, too."""
+        index = at.instance.index
         try:
-            if at.instance.index != 0:
+            if index != 0:
                 yield from self._map_outputs(at)
-            if at.instance.index:
+            if index:
                 yield from loops.leave_inner(at)
                 return
             flows = at.node.element.outgoing(at)
-            if at.instance.index == 0:
+            if index == 0:
                 yield from loops.propagate_output(at)
         except Problem as problem:
             yield self.incident(at, problem, "leave")

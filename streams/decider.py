@@ -61,6 +61,7 @@ REASON_CHARACTERS_MAX = 1_000
 log = logging.getLogger(__name__)
 
 _Plan = list[tuple[Work, str]]
+_LEASES = (c.ActivateJobs, c.UpdateJob)
 _encode = CODEC.encode
 
 
@@ -324,7 +325,7 @@ class Decider:
         A lease counts from now: that of a command which had to wait would else be over before its worker has the job.
         """
         issued = command.issued_at
-        leases = isinstance(command, c.ActivateJobs | c.UpdateJob)
+        leases = isinstance(command, _LEASES)
         now = unit.now if leases or issued.tzinfo is None or issued > unit.now else issued
         if now.microsecond % 1000:
             now = now.replace(microsecond=now.microsecond // 1000 * 1000)
