@@ -17,6 +17,7 @@ from infra.chaos.cli import chaos
 from infra.embedded_postgres import EmbeddedPostgresError, binaries, running_dsn
 from infra.engine_lock import EngineCannotStart, EngineLost
 from infra.feel_cli import BadExpression, feel
+from infra.insight.cli import INSIGHT_FAILURES, insight
 from infra.projections_cli import history_cli, projections_cli, verify
 from infra.settings import BadSettings, Settings, describe, load, unknown
 from infra.topics_cli import check_topic, topics_cli
@@ -113,7 +114,7 @@ def migrate_status(data_dir: DataDir = None) -> None:
     out.print(table)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, feel, verify, check_topic, chaos)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (up, demo, config, psql, feel, verify, check_topic, insight, chaos)
 MIGRATE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": migrate_up,
     "down": migrate_down,
@@ -126,6 +127,7 @@ KNOWN_FAILURES: Final = (
     EmbeddedPostgresError,
     EngineCannotStart,
     EngineLost,
+    *INSIGHT_FAILURES,
     migrate.MigrationFailed,
 )
 """What ends as one sentence and exit code 1."""

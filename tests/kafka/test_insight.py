@@ -1,0 +1,186 @@
+"""Insight as a person runs it, against a real broker: killed at any moment, it tells what would have been told without."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from infra.insight.topics import kept, prepare, told
+from streams.rows import EventRow
+from streams.topics import Cluster, Topics
+from tests.insight.histories import History, busy, folded, milliseconds
+from tests.kafka.conftest import PARTITIONS
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
+
+PROGRAM = [sys.executable, "-P", "-c", "from infra.cli import main; main()", "insight"]
+SECONDS_MAX = 90
+AGES_AFTER = milliseconds(10 * 365 * 24 * 3600)
+RULES = [
+    {"process": "order", "limit": "PT5M"},
+    {"process": "order", "element": "ship", "limit": "PT2M"},
+]
+
+
+class Insight:
+    """A process that follows the topics."""
+
+    def __init__(self, cluster: Cluster, topics: Topics, folder: Path) -> None:
+        (folder / "sla.json").write_text(json.dumps(RULES))
+        self.log = folder / "log"
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                PROGRAM,
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PROCESSION_KAFKA_BOOTSTRAP_SERVERS": ",".join(cluster.bootstrap_servers),
+                    "PROCESSION_KAFKA_TOPIC_PREFIX": topics.prefix,
+                    "PROCESSION_INSIGHT_SLA_FILE": "sla.json",
+                    "PROCESSION_INSIGHT_PORT": "0",
+                },
+                stdout=output,
+                stderr=output,
+            )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    async def page(self, line: str) -> str:
+        """Return the page for Prometheus once it has the line."""
+        (address,) = re.findall(r"http://\S+/metrics", self.log.read_text())[-1:]
+        async with httpx.AsyncClient() as client, asyncio.timeout(SECONDS_MAX):
+            while line not in (page := (await client.get(address)).text):
+                assert self.process.poll() is None, self.log.read_text()
+                await asyncio.sleep(0.2)
+        return page
+
+
+@asynccontextmanager
+async def following(cluster: Cluster, topics: Topics, folder: Path) -> AsyncGenerator[Insight]:
+    insight = Insight(cluster, topics, folder)
+    try:
+        yield insight
+    finally:
+        insight.kill()
+
+
+async def relay(cluster: Cluster, topics: Topics, history: History, rows: Iterable[EventRow]) -> None:
+    """Write events as the relay does."""
+    async with AIOKafkaProducer(**cluster.options, enable_idempotence=True) as producer:
+        for row in rows:
+            await producer.send(
+                topics.events,
+                row.body,
+                row.stream.encode(),
+                partition=history.partition - 1,
+                headers=history.headers(row),
+            )
+        await producer.flush()
+
+
+Value = dict[str, Any]
+
+
+def expected(histories: Iterable[History]) -> dict[bytes, Value]:
+    """Return what stands in the topic in the end: every window of every partition, without any process or broker."""
+    results = [each for history in histories for each in folded(history).take(AGES_AFTER)]
+    return {each.key: figures_of(each.value) for each in results}
+
+
+def figures_of(value: bytes) -> Value:
+    figures: Value = json.loads(value)
+    del figures["position"]  # as of which it was told; windows that may still change are told again at later ones
+    return figures
+
+
+async def read_until(cluster: Cluster, topics: Topics, wanted: dict[bytes, Value]) -> dict[bytes, Value]:
+    """Read the topic until it says what is wanted, or for so long."""
+    last: dict[bytes, Value] = {}
+    async with AIOKafkaConsumer(**cluster.options) as consumer:
+        consumer.assign([TopicPartition(told(topics), each) for each in range(PARTITIONS)])
+        await consumer.seek_to_beginning()
+        try:
+            async with asyncio.timeout(SECONDS_MAX):
+                while last != wanted:
+                    for records in (await consumer.getmany(timeout_ms=500)).values():
+                        last |= {each.key or b"": figures_of(each.value or b"") for each in records}
+        except TimeoutError:
+            pass
+    return last
+
+
+async def snapshots(cluster: Cluster, topics: Topics) -> int:
+    async with AIOKafkaConsumer(**cluster.options) as consumer:
+        ends = await consumer.end_offsets([TopicPartition(kept(topics), each) for each in range(PARTITIONS)])
+    return sum(ends.values())
+
+
+@pytest.fixture
+async def ready(cluster: Cluster, made: Topics) -> AsyncGenerator[Topics]:
+    """The topics, those of insight among them."""
+    assert await prepare(cluster, made) == PARTITIONS
+    yield made
+    admin = AIOKafkaAdminClient(**cluster.options)
+    await admin.start()
+    await admin.delete_topics([told(made), kept(made)])
+    await admin.close()
+
+
+async def test_killed_and_started_again_it_tells_every_window_as_if_it_had_lived(
+    cluster: Cluster, ready: Topics, tmp_path: Path
+) -> None:
+    histories = [busy(partition, 120) for partition in range(1, PARTITIONS + 1)]
+    parts = [(history, len(history.rows) // 2, len(history.rows) * 3 // 4) for history in histories]
+    for history, first, _ in parts:
+        await relay(cluster, ready, history, history.rows[:first])
+    async with following(cluster, ready, tmp_path) as insight:
+        some = expected([first_of(history, first) for history, first, _ in parts])
+        assert await read_until(cluster, ready, some) == some, insight.log.read_text()
+        insight.kill()
+    # Kept at the end, told, and then killed without a word: both ways to go on.
+    async with following(cluster, ready, tmp_path) as insight:
+        for history, first, second in parts:
+            await relay(cluster, ready, history, history.rows[first:second])
+        more = expected([first_of(history, second) for history, _, second in parts])
+        assert await read_until(cluster, ready, more) == more, insight.log.read_text()
+        assert insight.end() == 0, insight.log.read_text()
+    assert await snapshots(cluster, ready) >= PARTITIONS
+    async with following(cluster, ready, tmp_path) as insight:
+        for history, first, second in parts:
+            await relay(cluster, ready, history, history.rows[second : second + 9])
+            # What a relay that was taken over brings again counts once.
+            await relay(cluster, ready, history, history.rows[first : second + 9])
+            await relay(cluster, ready, history, history.rows[second + 9 :])
+        wanted = expected(histories)
+        found = await read_until(cluster, ready, wanted)
+
+        assert found == wanted, insight.log.read_text()
+        page = await insight.page(f'procession_insight_position{{partition="3"}} {len(histories[2].rows)}')
+        assert insight.end() == 0, insight.log.read_text()
+    assert 'procession_insight_left_out{partition="1",reason="missed"} 0.0' in page
+    assert 'procession_insight_overdue{element="ship",process="order",version="2"}' in page
+    assert "Traceback" not in insight.log.read_text()
+
+
+def first_of(history: History, count: int) -> History:
+    part = History(history.partition)
+    part.rows = history.rows[:count]
+    return part
