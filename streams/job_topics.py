@@ -7,7 +7,7 @@ so a job comes at least once. It knows neither who reads the topics nor how far 
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -65,9 +65,7 @@ class _Delivery(NamedTuple):
 
     job_type: str
     job_key: int
-    instance_key: str
-    value: bytes
-    headers: Sequence[tuple[str, bytes]]
+    job: Mapping[str, Any]
 
 
 class JobPublisher:
@@ -89,7 +87,7 @@ class JobPublisher:
         self._topics = topics
         self._timeout = timeout
         self._clock = clock
-        self._metrics = metrics
+        self._delivered = {job_type: metrics.delivered.labels(job_type) for job_type in topics.job_types}
         self._alike = alike
         self._out: dict[str, dict[int, datetime]] = {job_type: {} for job_type in topics.job_types}
         """Job type -> jobs in its topic with the ends of their leases, earliest first."""
@@ -228,10 +226,9 @@ class JobPublisher:
 
     async def _lease(self, job_type: str) -> None:
         """Take a batch of jobs in hand."""
-        partition = self._processor.partition
         command = ActivateJobs(
             **self._stamp(),
-            partition=partition,
+            partition=self._processor.partition,
             job_type=job_type,
             worker=f"topic:{self._topics.jobs(job_type)}",
             timeout=self._timeout // timedelta(milliseconds=1),
@@ -244,15 +241,14 @@ class JobPublisher:
             deadline = datetime.fromtimestamp(job["deadline"] / 1000, UTC)
             self._out[job_type][int(job["jobKey"])] = deadline
             self._stale_at = deadline - self._timeout / 2
-            self._hand.append(_delivery(partition, {**job, **self._alike}))
-        for delivery in [each for each in self._hand if len(each.value) > JOB_BYTES_MAX]:
-            await self._refuse(delivery)
+            self._hand.append(_Delivery(job_type, int(job["jobKey"]), {**job, **self._alike}))
 
     async def _refuse(self, delivery: _Delivery) -> None:
         """Make an incident of a job that the topic cannot take. It may shrink, or go to a worker that fetches less of it."""
         self._hand.remove(delivery)
         topic = self._topics.jobs(delivery.job_type)
-        message = f"expected a job of at most {JOB_BYTES_MAX} bytes for topic {topic}, but it has {len(delivery.value)}"
+        size = len(_encode(delivery.job))
+        message = f"expected a job of at most {JOB_BYTES_MAX} bytes for topic {topic}, but it has {size}"
         await self._submit(FailJob(**self._stamp(), key=delivery.job_key, retries=0, message=message))
 
     async def _give_back(self) -> None:
@@ -292,7 +288,7 @@ class JobPublisher:
             hand, self._hand = self._hand, []
             for delivery in hand:
                 if delivery.job_key in errors and errors[delivery.job_key] is None:
-                    self._metrics.delivered.labels(delivery.job_type).inc()
+                    self._delivered[delivery.job_type].inc()
                 else:
                     self._hand.append(delivery)
         for delivery in list(self._hand):
@@ -305,26 +301,37 @@ class JobPublisher:
 
     async def _send(self, producer: AIOKafkaProducer, sent: "dict[int, asyncio.Future[Any]]") -> None:
         """Return when the fate of all that is in hand is known."""
+        partition = self._processor.partition
         for delivery in self._hand:
+            # Not before its turn: a batch of large jobs is not in memory twice.
+            value = _encode(delivery.job)
+            if len(value) > JOB_BYTES_MAX:
+                sent[delivery.job_key] = _failed(MessageSizeTooLargeError())
+                continue
             sent[delivery.job_key] = await producer.send(
                 self._topics.jobs(delivery.job_type),
-                delivery.value,
-                delivery.instance_key.encode(),
-                partition=self._processor.partition - 1,
-                headers=delivery.headers,
+                value,
+                delivery.job["processInstanceKey"].encode(),
+                partition=partition - 1,
+                headers=_headers(partition, delivery.job),
             )
         await asyncio.wait(sent.values())
 
 
-def _delivery(partition: int, job: Mapping[str, Any]) -> _Delivery:
-    headers = [
-        ("type", str(job["type"]).encode()),
-        ("key", str(job["jobKey"]).encode()),
+def _headers(partition: int, job: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    return [
+        ("type", job["type"].encode()),
+        ("key", job["jobKey"].encode()),
         ("partition", b"%d" % partition),
         ("deadline", b"%d" % job["deadline"]),
         ("retries", b"%d" % job["retries"]),
     ]
-    return _Delivery(job["type"], int(job["jobKey"]), job["processInstanceKey"], _encode(job), headers)
+
+
+def _failed(error: Exception) -> "asyncio.Future[Any]":
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
 
 
 async def _answers(producer: AIOKafkaProducer) -> bool:

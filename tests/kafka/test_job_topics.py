@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaConnectionError
 from api.app import create_app
 from api.asyncapi import document
 from domain.keys import partition_of
+from infra import distributed
 from infra.distributed import DistributedEngine
 from infra.local_kafka import LocalKafka
 from infra.run import up
@@ -242,6 +243,31 @@ async def test_a_restart_delivers_what_is_available_and_nothing_that_is_leased(
     async with process(database_url, cluster, topics) as one:
         await forward(one, TIMEOUT.total_seconds() + 1)
         assert Counter(keys(await read(cluster, topics.jobs("pack")))) == dict.fromkeys(keys(found), 2)
+    await delete(cluster, topics)
+
+
+async def test_a_lease_whose_owner_died_before_it_was_written_is_made_up_for_when_it_ends(
+    database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(publisher: JobPublisher, producer: Any, sent: Any) -> None:
+        raise KafkaConnectionError("it dies here")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(JobPublisher, "_send", never)
+        dying.setattr(distributed, "LET_GO_SECONDS_MAX", 0.1)
+        async with process(database_url, cluster, topics, "system") as one:
+            await one.deploy(WORK)
+            await create(one)
+
+            async def leased() -> bool:
+                return await events(database_url, "jobs-leased") == 1
+
+            await until(leased)
+    async with process(database_url, cluster, topics) as one:
+        await forward(one, TIMEOUT.total_seconds() - 100)
+        assert await read(cluster, topics.jobs("pack")) == []
+        await forward(one, 101)
+        assert len(await read(cluster, topics.jobs("pack"))) == 1
     await delete(cluster, topics)
 
 
