@@ -133,10 +133,14 @@ async def _until(engine: Engine, told: asyncio.Event, *work: "asyncio.Task[None]
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str]]:
     """Run engine and API; give the engine and the API's address. Raise `EngineCannotStart`."""
-    async with _database(settings) as dsn, _engine(settings, dsn) as engine:
-        with contextlib.closing(_listen(settings)) as listening:
-            async with _api(engine, settings, listening):
-                yield engine, _address(settings, listening)
+    with contextlib.closing(_bind(settings)) as bound:
+        # Whoever asks for the topology is told where we are, also if the port was chosen for us.
+        settings = settings.model_copy(update={"port": bound.getsockname()[1]})
+        async with _database(settings) as dsn, _engine(settings, dsn) as engine:
+            with _taking_the_port(settings):
+                bound.listen(BACKLOG_CONNECTIONS)
+            async with _api(engine, settings, bound):
+                yield engine, _address(settings)
 
 
 @contextlib.asynccontextmanager
@@ -203,20 +207,28 @@ async def _api(engine: Engine, settings: Settings, listening: socket.socket) -> 
         await asyncio.gather(serve, return_exceptions=True)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(settings: Settings) -> socket.socket:
+    """Take the port. Nobody is served there before the socket listens."""
+    bound = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
-        listening.bind((settings.host, settings.port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with _taking_the_port(settings):
+            bound.bind((settings.host, settings.port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+@contextlib.contextmanager
+def _taking_the_port(settings: Settings) -> Generator[None, None, None]:
+    # Two engines may both be bound; only one of them can listen.
+    try:
+        yield
     except OSError as error:
-        listening.close()
         raise EngineCannotStart(f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}") from error
-    listening.listen(BACKLOG_CONNECTIONS)
-    return listening
 
 
-def _address(settings: Settings, listening: socket.socket) -> str:
+def _address(settings: Settings) -> str:
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - a name for people
-    port = listening.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
