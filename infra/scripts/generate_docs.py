@@ -1,18 +1,24 @@
 """Writes the pages of `docs/reference/` that follow from the code: `python infra/scripts/generate_docs.py [page …]`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import typer.main
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
 
 from domain.elements import REGISTER
 from infra import cli as command_line
+from infra.insight.metrics import SETTLE_MS, families
 from infra.scripts.http_page import http_page
 from infra.scripts.struct_pages import commands_page, events_page
 from infra.settings import Settings, describe
+from streams.insight.limits import Limits, Rule
+from streams.insight.partition import Insight
+from streams.insight.rules import Open
+from streams.insight.windows import MINUTE_MS, Key, Observation
 from streams.job_topics import JobTopicMetrics
 from streams.kafka_log import dead_letters
 from streams.metrics import Metrics, PartitionMetrics
@@ -73,11 +79,6 @@ def metrics() -> str:
     for labelled in (relay.lag, relay.position, dead_letters(registry)):
         labelled.labels("1")
     JobTopicMetrics(registry).delivered.labels("charge-card")
-    rows: list[str] = []
-    for family in registry.collect():
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
-        rows.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {family.documentation} |")
     return "\n".join(
         [
             "# Metrics",
@@ -87,12 +88,34 @@ def metrics() -> str:
             "`GET /metrics` answers in Prometheus' text format. The usual metrics of a Python process (`process_…`, `python_…`)",
             "are there as well. [How to run in production](../how-to/run-in-production.md#what-to-watch) says which to watch.",
             "",
-            "| metric | kind | labels | meaning |",
-            "|---|---|---|---|",
-            *rows,
+            *_table_of(registry.collect()),
+            "",
+            "## Insight",
+            "",
+            "`procession insight` serves a page of its own. [How to watch live](../how-to/watch-live.md) says what its figures mean.",
+            "",
+            *_table_of(_insight()),
             "",
         ]
     )
+
+
+def _table_of(families: Iterable[Metric]) -> list[str]:
+    rows: list[str] = []
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+        rows.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {family.documentation} |")
+    return ["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows]
+
+
+def _insight() -> Iterable[Metric]:
+    """The families of insight's page, each with a sample."""
+    about = Key("p", 1)
+    insight = Insight(1, Limits([Rule("p", "PT1H")]))
+    insight.memory.remember(1, Open(about, 0))
+    insight.panes.observe(Observation(0, about, "completed", 1))
+    return families([insight], MINUTE_MS + SETTLE_MS)
 
 
 def elements() -> str:

@@ -4,7 +4,7 @@ A snapshot holds all of it and the place in the topic up to which it is folded: 
 death, comes to what would have come without it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from eventstore.codec import CODEC, UnknownEvent
-from streams.insight.durations import percentile
+from streams.insight.durations import middle_of, percentile
 from streams.insight.limits import Limits
 from streams.insight.rules import HANDLERS, Memory, Open
 from streams.insight.windows import FIGURES, Figures, Key, Observation, Panes, Told
@@ -226,23 +226,18 @@ class Insight:
 
 
 def durations(figures: Figures) -> dict[str, Any]:
-    """Return what is told of the durations of what completed, in milliseconds; None where nothing did."""
+    """Return what is told of the durations of what completed, in milliseconds; None where nothing did.
+
+    `counts` says how many took about how long: those of several partitions can be added, percentiles cannot.
+    """
     count = sum(figures.buckets.values())
     return {
         "mean": figures.milliseconds // count if count else None,
         "p50": percentile(figures.buckets, 50, figures.longest),
         "p95": percentile(figures.buckets, 95, figures.longest),
         "max": figures.longest if count else None,
-        "buckets": {str(bucket): figures.buckets[bucket] for bucket in sorted(figures.buckets)},
+        "counts": {str(middle_of(bucket)): figures.buckets[bucket] for bucket in sorted(figures.buckets)},
     }
-
-
-def merged(partitions: Iterator[Figures]) -> Figures:
-    """Return the figures of several partitions as if they were one."""
-    total = Figures()
-    for figures in partitions:
-        total.add(figures)
-    return total
 
 
 def _text(milliseconds: int) -> str:

@@ -146,7 +146,7 @@ def _job(figure: str) -> Callable[[Memory, Any, int, int], Seen]:
         if one is None:
             memory.unknown += instance not in memory.open
             return
-        yield Observation(time, one.about, figure)
+        yield from _of_both(time, one.about, figure)
 
     return observe
 
@@ -179,7 +179,7 @@ def _resolved(memory: Memory, event: e.IncidentResolved, instance: int, time: in
 
 
 def _of_both(time: int, about: Key, figure: str) -> Seen:
-    """An incident of an element is one of its definition, too."""
+    """What happens to an element happens to its definition, too."""
     yield Observation(time, about, figure)
     if about.element:
         yield Observation(time, about._replace(element=""), figure)

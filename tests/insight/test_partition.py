@@ -13,7 +13,7 @@ from domain import events as e
 from domain.keys import make_key
 from streams.insight import rules
 from streams.insight.limits import BadLimits, Limits, Rule
-from streams.insight.partition import EPOCH, MILLISECOND, Insight, NoEvent, Record, merged
+from streams.insight.partition import EPOCH, MILLISECOND, Insight, NoEvent, Record
 from streams.insight.windows import LONGEST_MS, WINDOWS, Figures, Key
 from tests.insight.histories import LIMITS, History, busy, fold, folded, milliseconds
 from tests.support.given import given as process
@@ -115,10 +115,11 @@ def test_whoever_goes_on_from_a_snapshot_tells_the_same(at: int, back: int, seed
     assert {**before, **told(second)} == told(alone)
 
 
-def test_partitions_add_up() -> None:
-    histories = [busy(partition, 50) for partition in (1, 2)]
-    insights = [folded(history) for history in histories]
-    together = merged(hour(insight, ORDER) for insight in insights)
+def test_figures_of_several_partitions_add_up() -> None:
+    insights = [folded(busy(partition, 50)) for partition in (1, 2)]
+    together = Figures()
+    for insight in insights:
+        together.add(hour(insight, ORDER))
 
     assert together.started == sum(hour(insight, ORDER).started for insight in insights) > 0
     assert together.longest == max(hour(insight, ORDER).longest for insight in insights)
