@@ -78,7 +78,8 @@ def _correlated(facts: Sequence[e.Event]) -> dict[str, Any]:
 
 
 def _deployed(facts: Sequence[e.Event]) -> dict[str, Any]:
-    lists: dict[str, list[dict[str, Any]]] = {"processes": [], "decisions": [], "decisionRequirements": []}
+    names = ("processes", "decisions", "decisionRequirements", "forms")
+    lists: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for fact in facts:
         match fact:
             case e.ProcessDefined():
@@ -93,6 +94,10 @@ def _deployed(facts: Sequence[e.Event]) -> dict[str, Any]:
                 lists["decisionRequirements"].append(_requirements(fact, fact.definition_id))
             case e.DefinitionKept(kind="decision"):
                 lists["decisions"].append(_decision(fact, fact.definition_id))
+            case e.FormDefined():
+                lists["forms"].append(_form(fact, fact.form_id))
+            case e.DefinitionKept(kind="form"):
+                lists["forms"].append(_form(fact, fact.definition_id))
             case _:
                 pass
     return {"deploymentKey": str(_first(facts, e.DeploymentCreated).key), **lists}
@@ -125,6 +130,15 @@ def _decision(fact: e.DecisionDefined | e.DefinitionKept, decision_id: str) -> d
         "version": fact.version,
         "decisionRequirementsId": fact.requirements_id,
         "decisionRequirementsKey": str(fact.requirements_key),
+    }
+
+
+def _form(fact: e.FormDefined | e.DefinitionKept, form_id: str) -> dict[str, Any]:
+    return {
+        "formKey": str(fact.key),
+        "formId": form_id,
+        "version": fact.version,
+        "resourceName": fact.resource_name,
     }
 
 

@@ -33,6 +33,12 @@ class Definitions(Protocol):
     def tagged(self, process_id: str, version_tag: str) -> ProcessModel | None:
         """Return the latest version of a process id that carries the version tag."""
 
+    def form(self, form_id: str, definition_key: int | None = None, version_tag: str | None = None) -> int | None:
+        """Return the key of the latest version of a form (of those that carry the version tag) that is not deleted.
+
+        With `definition_key`, the key of the version that was deployed together with that version of a process.
+        """
+
     def message_starts(self, name: str) -> Iterator[tuple[ProcessModel, str]]:
         """Yield the latest models with a message start event of that name, and the element's id."""
         ...
@@ -46,6 +52,9 @@ class Definitions(Protocol):
 
     def latest_decision(self, decision_id: str, version_tag: str | None = None) -> "DecisionVersion | None":
         """Return the latest version of a decision (of those that carry the version tag) that is not deleted."""
+
+    def bound_process(self, process_id: str, definition_key: int) -> ProcessModel | None:
+        """Return the version of a process that was deployed together with a version of another one."""
 
     def bound_decision(self, decision_id: str, definition_key: int) -> "DecisionVersion | None":
         """Return the version of a decision that was deployed together with a version of a process."""

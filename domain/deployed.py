@@ -3,7 +3,7 @@
 Models are compiled at their first use and kept; the state itself holds only what the events said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -13,7 +13,9 @@ from domain import events as e
 from domain.bpmn.read import InvalidModel, load_process, read_processes
 from domain.decisions import DecisionDeployment, Decisions, DecisionVersion, checksum, evolve_decisions
 from domain.elements.business_rule_task import CalledDecision
+from domain.elements.call_activity import CalledElement
 from domain.feel import Expression, Moment, to_json
+from domain.forms import FormDeployment, Forms
 from domain.keys import make_key
 from domain.model import ProcessModel, Value
 from domain.results import Context, Facts, Rejected
@@ -54,7 +56,10 @@ class Deployed(Decisions, omit_defaults=True, dict=True):
     processes: dict[int, Process] = {}
     versions: dict[str, dict[int, int]] = {}
     """Process id -> version -> key; deleted ones stay, so that no version number is given twice."""
+    kept_processes: dict[int, dict[str, int]] = {}
+    """Deployment -> process id -> key of a version that is older than the deployment, and was in it again."""
     timers: dict[int, StartTimer] = {}
+    forms: Forms = msgspec.field(default_factory=Forms)
 
     def process(self, key: int) -> ProcessModel | None:
         """See `Definitions.process`."""
@@ -96,6 +101,24 @@ class Deployed(Decisions, omit_defaults=True, dict=True):
             if self.processes[key].version_tag == version_tag and self.usable(key):
                 return self.process(key)
         return None
+
+    def bound_process(self, process_id: str, definition_key: int) -> ProcessModel | None:
+        """See `Definitions.bound_process`."""
+        process = self.processes.get(definition_key)
+        key = None if process is None else self.deployed_processes(process.deployment_key).get(process_id)
+        return self.process(key) if key is not None and self.usable(key) else None
+
+    def deployed_processes(self, deployment: int) -> dict[str, int]:
+        """Return process id -> key of the versions that came with a deployment, or were kept."""
+        came = {each.process_id: key for key, each in self.processes.items() if each.deployment_key == deployment}
+        return came | self.kept_processes.get(deployment, {})
+
+    def form(self, form_id: str, definition_key: int | None = None, version_tag: str | None = None) -> int | None:
+        """See `Definitions.form`."""
+        if definition_key is None:
+            return self.forms.latest(form_id, version_tag)
+        process = self.processes.get(definition_key)
+        return None if process is None else self.forms.deployed.get(process.deployment_key, {}).get(form_id)
 
     def bound_decision(self, decision_id: str, definition_key: int) -> DecisionVersion | None:
         """See `Definitions.bound_decision`."""
@@ -166,6 +189,8 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
         case e.DefinitionDeleted() if event.key in state.processes:
             state.processes[event.key].deleted = True
             vars(state).pop("_start_index", None)
+        case e.DefinitionKept(kind="process"):
+            state.kept_processes.setdefault(event.deployment_key, {})[event.definition_id] = event.key
         case e.StartTimerSet():
             state.timers[event.key] = StartTimer(
                 definition_key=event.definition_key,
@@ -179,6 +204,7 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
             del state.timers[event.key]
         case _:
             evolve_decisions(state, event)
+            state.forms.evolve(event)
 
 
 def decide_deployed(state: Deployed, command: c.AnyCommand, context: Context) -> Facts | Rejected:
@@ -202,8 +228,9 @@ def _deploy(state: Deployed, command: c.DeployResources, context: Context) -> Fa
     accepted: list[tuple[c.Resource, ProcessModel]] = []
     reasons: list[str] = []
     decisions = DecisionDeployment(state, [each for each in command.resources if _is_decision(each)])
-    reasons += decisions.reasons
-    for resource in (each for each in command.resources if not _is_decision(each)):
+    forms = FormDeployment(state.forms, [each for each in command.resources if _is_form(each)])
+    reasons += decisions.reasons + forms.reasons
+    for resource in (each for each in command.resources if not _is_decision(each) and not _is_form(each)):
         try:
             accepted += [(resource, model) for model in _read(resource)]
         except InvalidModel as error:
@@ -219,16 +246,22 @@ def _deploy(state: Deployed, command: c.DeployResources, context: Context) -> Fa
         reasons += [f"'{resource.name}': {reason}" for reason in _bad_start_timers(model, context)]
     if reasons:
         return Rejected("INVALID_ARGUMENT", "\n".join(reasons))
-    return _define(state, accepted, decisions, context)
+    return _define(state, accepted, decisions, forms, context)
 
 
 def _is_decision(resource: c.Resource) -> bool:
     return resource.name.lower().endswith(".dmn")
 
 
+def _is_form(resource: c.Resource) -> bool:
+    return resource.name.lower().endswith(".form")
+
+
 def _read(resource: c.Resource) -> list[ProcessModel]:
     if not resource.name.lower().endswith((".bpmn", ".bpmn20.xml", ".xml")):
-        raise InvalidModel.of(f"expected a resource whose name ends in .bpmn or .dmn, but found '{resource.name}'")
+        raise InvalidModel.of(
+            f"expected a resource whose name ends in .bpmn, .dmn or .form, but found '{resource.name}'"
+        )
     models = read_processes(resource.content, resource.name)
     if not models:
         raise InvalidModel.of("expected at least one executable process, but found none")
@@ -257,14 +290,17 @@ def _define(
     state: Deployed,
     accepted: list[tuple[c.Resource, ProcessModel]],
     decisions: DecisionDeployment,
+    forms: FormDeployment,
     context: Context,
 ) -> Facts:
     deployment = make_key(context.partition, context.next_number())
     yield e.DeploymentCreated(key=deployment)
     yield from decisions.define(deployment, context)
+    yield from forms.define(deployment, context)
+    unchanged = {model.process_id: _unchanged(state, resource, model) for resource, model in accepted}
     for resource, model in accepted:
-        latest = state.latest_key(model.process_id)
-        if latest is not None and _is_same(state, latest, resource, model, deployment):
+        latest = unchanged[model.process_id]
+        if latest is not None and _is_bound_to_the_same(state, latest, model, deployment, unchanged):
             yield e.DefinitionKept(
                 key=latest,
                 definition_id=model.process_id,
@@ -288,14 +324,26 @@ def _define(
         yield from _set_timers(model, key, context)
 
 
-def _is_same(state: Deployed, latest: int, resource: c.Resource, model: ProcessModel, deployment: int) -> bool:
-    """Say whether a process is kept: its bytes are the same, and so are the decisions that it is bound to."""
-    process = state.processes[latest]
-    if process.checksum != checksum(resource.name, resource.content):
-        return False
-    bound = any(isinstance(node.config, CalledDecision) and node.config.by_deployment for node in model.nodes.values())
-    before = state.deployed_decisions.get(process.deployment_key, {})
-    return not bound or before == state.deployed_decisions.get(deployment, {})
+def _unchanged(state: Deployed, resource: c.Resource, model: ProcessModel) -> int | None:
+    """Return the key of the latest version of the process if it has the same bytes."""
+    latest = state.latest_key(model.process_id)
+    same = latest is not None and state.processes[latest].checksum == checksum(resource.name, resource.content)
+    return latest if same else None
+
+
+def _is_bound_to_the_same(
+    state: Deployed, latest: int, model: ProcessModel, deployment: int, unchanged: Mapping[str, int | None]
+) -> bool:
+    """Say whether what a version is bound to, as it was deployed together with it, is the same in this deployment."""
+    before = state.processes[latest].deployment_key
+    configs = [node.config for node in model.nodes.values()]
+    if any(isinstance(config, CalledDecision) and config.by_deployment for config in configs):
+        decisions = state.deployed_decisions
+        if decisions.get(before, {}) != decisions.get(deployment, {}):
+            return False
+    if any(isinstance(config, CalledElement) and config.by_deployment for config in configs):
+        return state.deployed_processes(before) == unchanged
+    return True
 
 
 def _cancel_timers(state: Deployed, process_id: str) -> Facts:
@@ -319,7 +367,7 @@ def _set_timers(model: ProcessModel, key: int, context: Context) -> Facts:
 
 def _delete(state: Deployed, command: c.DeleteResource, context: Context) -> Facts | Rejected:
     requirements = state.requirements.get(command.key)
-    if requirements is not None and not requirements.deleted:
+    if state.forms.usable(command.key) or (requirements is not None and not requirements.deleted):
         return iter((e.DefinitionDeleted(key=command.key),))
     if not state.usable(command.key):
         return Rejected("NOT_FOUND", f"expected a resource with key {command.key}, but there is none")

@@ -29,6 +29,8 @@ class CalledElement(msgspec.Struct, frozen=True):
 
     process_id: Value
     version_tag: Value | None
+    by_deployment: bool
+    """Bound to the version that was deployed together with the caller."""
     all_to_child: bool
     all_to_parent: bool
 
@@ -51,11 +53,12 @@ class CallActivity(Element):
             version_tag = part.value(called.get("versionTag"), "the version tag")
             if not version_tag:
                 part.problem("a call activity with binding versionTag needs a versionTag")
-        elif binding != "latest":
-            part.problem(f"binding '{binding}' of a call activity is not supported yet; expected latest or versionTag")
+        elif binding not in ("latest", "deployment"):
+            part.problem(f"expected the binding to be latest, deployment or versionTag, but found '{binding}'")
         return CalledElement(
             process_id=part.value(process_id, "the called process id"),
             version_tag=version_tag,
+            by_deployment=binding == "deployment",
             all_to_child=called.get("propagateAllParentVariables", "true") != "false",
             all_to_parent=called.get("propagateAllChildVariables", "true") != "false",
         )
@@ -102,13 +105,15 @@ def _handed_on(at: "At") -> dict[str, Any]:
 def _called(at: "At", config: CalledElement) -> ProcessModel:
     process_id = text(at.evaluate(config.process_id, "the called process id"), "the called process id")
     definitions = at.context.definitions
-    if config.version_tag is None:
+    if config.by_deployment:
+        model, version = definitions.bound_process(process_id, at.state.definition_key), " together with its caller"
+    elif config.version_tag is None:
         model, version = definitions.latest(process_id), ""
     else:
         tag = text(at.evaluate(config.version_tag, "the version tag"), "the version tag")
         model, version = definitions.tagged(process_id, tag), f" with version tag '{tag}'"
     if model is None:
-        raise Problem(CALLED_ELEMENT_ERROR, f"expected process '{process_id}'{version} to be deployed, but it is not")
+        raise Problem(CALLED_ELEMENT_ERROR, f"expected process '{process_id}' to be deployed{version}, but it is not")
     if model.root.start is None:
         raise Problem(
             CALLED_ELEMENT_ERROR, f"expected process '{process_id}' to have a none start event, but it has none"

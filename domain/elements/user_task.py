@@ -38,7 +38,10 @@ class UserTaskDefinition(msgspec.Struct, frozen=True):
     follow_up_date: Value | None
     priority: Value | None
     form_id: str | None
+    form_binding: str
+    form_version_tag: Value | None
     form_key: str | None
+    """Of a form in the model itself."""
     external_form_reference: str | None
     headers: dict[str, str]
 
@@ -65,6 +68,8 @@ class UserTask(Element):
             follow_up_date=value("taskSchedule", "followUpDate"),
             priority=value("priorityDefinition", "priority"),
             form_id=(form.get("formId") or None) if form else None,
+            form_binding=form.get("bindingType", "latest") if form else "latest",
+            form_version_tag=value("formDefinition", "versionTag"),
             form_key=(form.get("formKey") or None) if form else None,
             external_form_reference=(form.get("externalReference") or None) if form else None,
             headers=part.headers(),
@@ -80,8 +85,9 @@ class UserTask(Element):
         due = _optional(at, definition.due_date, "the due date", _date)
         follow_up = _optional(at, definition.follow_up_date, "the follow-up date", _date)
         priority = _optional(at, definition.priority, "the priority", _priority)
+        form_key = _form(at, definition)
         if not definition.native:
-            yield self._job(at, definition, assignee, groups, users, due, follow_up)
+            yield self._job(at, definition, form_key, assignee, groups, users, due, follow_up)
             return
         yield e.UserTaskCreated(
             key=at.new_key(),
@@ -94,6 +100,7 @@ class UserTask(Element):
             follow_up_date=follow_up,
             priority=PRIORITY_DEFAULT if priority is None else priority,
             form_id=definition.form_id,
+            form_key=form_key,
             external_form_reference=definition.external_form_reference,
             headers=definition.headers,
         )
@@ -102,6 +109,7 @@ class UserTask(Element):
         self,
         at: "At",
         definition: UserTaskDefinition,
+        form_key: int | None,
         assignee: str | None,
         groups: tuple[str, ...],
         users: tuple[str, ...],
@@ -114,7 +122,7 @@ class UserTask(Element):
             "candidateUsers": _json_list(users),
             "dueDate": due,
             "followUpDate": follow_up,
-            "formKey": definition.form_key,
+            "formKey": definition.form_key or (None if form_key is None else str(form_key)),
         }
         headers = {RESERVED + name: value for name, value in reserved.items() if value}
         return e.JobCreated(
@@ -125,6 +133,20 @@ class UserTask(Element):
             retries=1,
             headers={**definition.headers, **headers},
         )
+
+
+def _form(at: "At", definition: UserTaskDefinition) -> int | None:
+    """Return the key of the version that the task's form id means now; null if it is not deployed."""
+    if definition.form_id is None:
+        return None
+    match definition.form_binding:
+        case "deployment":
+            return at.context.definitions.form(definition.form_id, definition_key=at.state.definition_key)
+        case "versionTag":
+            tag = _optional(at, definition.form_version_tag, "the form's version tag", _name)
+            return at.context.definitions.form(definition.form_id, version_tag=tag)
+        case _:
+            return at.context.definitions.form(definition.form_id)
 
 
 def _optional(at: "At", value: Value | None, what: str, convert: Callable[[Any, str, bool], Any]) -> Any:
@@ -179,12 +201,23 @@ def _json_list(names: tuple[str, ...]) -> str | None:
 
 
 def _check_static(part: "Part", definition: UserTaskDefinition) -> None:
+    if definition.form_binding not in ("latest", "deployment", "versionTag"):
+        part.problem(
+            f"expected the form's binding to be latest, deployment or versionTag, but found '{definition.form_binding}'"
+        )
+    if definition.form_binding == "versionTag" and definition.form_version_tag is None:
+        part.problem("a form with binding versionTag needs a versionTag")
     for what, names in (
         ("candidateGroups", definition.candidate_groups),
         ("candidateUsers", definition.candidate_users),
     ):
         if isinstance(names, str) and not all(name.strip() for name in names.split(",")):
             part.problem(f"expected {what} to be a comma-separated list without empty items, but found '{names}'")
+    if isinstance(definition.priority, str):
+        try:
+            _priority(definition.priority, "the priority", True)
+        except Problem as problem:
+            part.problem(str(problem))
     for what, date in (("dueDate", definition.due_date), ("followUpDate", definition.follow_up_date)):
         if isinstance(date, str) and not _is_date(date):
             part.problem(f"expected {what} to be a date and time with offset (ISO 8601), but found '{date}'")

@@ -73,7 +73,7 @@ class DefinitionKept(Event, frozen=True, tag="definition-kept"):
     version: int
     deployment_key: int
     resource_name: str
-    kind: Literal["process", "requirements", "decision"] = "process"
+    kind: Literal["process", "requirements", "decision", "form"] = "process"
     name: str = ""
     """Of decisions and their requirements."""
     requirements_key: int | None = None

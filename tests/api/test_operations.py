@@ -470,6 +470,29 @@ async def test_the_cluster_describes_itself(client: Client) -> None:
     assert b"procession" in (await client.get("/metrics")).content
 
 
+async def test_a_deployed_form_is_found_again_by_its_key_and_by_the_user_task_that_shows_it(client: Client) -> None:
+    form = b'{"id": "ask-for-it", "components": []}'
+    task = bpmn("o start -> user u -> O end", "asks").replace(
+        b"<zeebe:userTask/>", b'<zeebe:userTask/><zeebe:formDefinition formId="ask-for-it"/>'
+    )
+    deployed = await client.deploy(("ask.form", form), ("asks.bpmn", task))
+
+    (entry,) = [each["form"] for each in deployed["deployments"] if each["form"]]
+    assert entry == {
+        "formKey": entry["formKey"],
+        "formId": "ask-for-it",
+        "version": 1,
+        "resourceName": "ask.form",
+        "tenantId": "<default>",
+    }
+    created = await client.ask("POST", "/process-instances", {"processDefinitionId": "asks"})
+    (found,) = await client.items("user-tasks", processInstanceKey=created["processInstanceKey"])
+    shown = await client.ask("GET", f"/user-tasks/{found['userTaskKey']}/form")
+    assert (found["formKey"], shown["formKey"]) == (entry["formKey"], entry["formKey"])
+    assert shown["schema"] == form.decode()
+    assert await client.ask("GET", f"/forms/{entry['formKey']}") == shown
+
+
 # --- over a socket ----------------------------------------------------------------------------------------------------
 
 

@@ -189,3 +189,37 @@ def test_a_call_may_be_interrupted_while_the_child_is_completing() -> None:
     assert [element.element for element in caller.elements.values()] == ["p", "late"]
     run.complete("late")
     assert [instance.status for instance in run.world.instances()] == ["completed", "completed"]
+
+
+def test_a_call_bound_to_the_deployment_stays_with_the_version_it_came_with() -> None:
+    """ZC-142, with binding deployment."""
+    caller = Model(CALL).drop("c", "calledElement")
+    caller.extend("c", '<zeebe:calledElement processId="q" bindingType="deployment"/>')
+    run = deployed(caller, Model(CHILD, "q"))
+    run.world.deploy(bpmn("o cs -> newer -> O ce", "q"))
+
+    run.create()
+    assert [event.element for event in all_of(run, e.JobCreated)] == ["work"]
+
+
+def test_a_caller_bound_to_its_deployment_is_a_new_version_when_the_called_process_is() -> None:
+    caller = Model(CALL).drop("c", "calledElement")
+    caller.extend("c", '<zeebe:calledElement processId="q" bindingType="deployment"/>')
+    run = deployed(caller, Model(CHILD, "q"))
+
+    run.world.deploy(caller.content, Model(CHILD, "q").content)
+    assert [event.version for event in all_of(run, e.ProcessDefined) if event.process_id == "p"] == [1]
+    run.world.deploy(caller.content, bpmn("o cs -> newer -> O ce", "q"))
+    assert [event.version for event in all_of(run, e.ProcessDefined) if event.process_id == "p"] == [1, 2]
+    run.create()
+    assert last(run, e.JobCreated).element == "newer"
+
+
+def test_a_call_bound_to_a_deployment_without_the_called_process_is_an_incident() -> None:
+    caller = Model(CALL).drop("c", "calledElement")
+    caller.extend("c", '<zeebe:calledElement processId="q" bindingType="deployment"/>')
+    run = deployed(caller)
+    run.world.deploy(bpmn(CHILD, "q"))
+
+    run.create()
+    assert raised(run) == [("c", "CALLED_ELEMENT_ERROR")]

@@ -7,7 +7,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
-from tests.checklist.telling import all_of, deployed, last, raised, rejection, task
+from tests.checklist.telling import all_of, deployed, last, raised, refused, rejection, task
 from tests.support.amend import Model
 from tests.support.given import Run, given
 
@@ -96,7 +96,7 @@ def test_with_its_own_mark_a_user_task_is_no_job() -> None:
 
 
 def test_a_form_is_named_by_its_id_or_by_an_external_reference() -> None:
-    """ZC-029 (which form version that is, is not part of the engine: forms are not deployed yet)."""
+    """ZC-029 (which version of a deployed form that is: see test_forms)."""
     by_id = Model("o start -> user u -> O end").extend("u", '<zeebe:formDefinition formId="f"/>')
     outside = Model("o start -> user u -> O end").extend("u", '<zeebe:formDefinition externalReference="http://f"/>')
 
@@ -201,3 +201,10 @@ def test_variables_that_are_no_object_are_no_command(document: str) -> None:
 
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(written, type=c.AnyCommand)
+
+
+@pytest.mark.parametrize("priority", ["101", "-1", "high"])
+def test_a_static_priority_that_is_none_is_refused_at_deployment(priority: str) -> None:
+    process = Model("o start -> user u -> O end").extend("u", f'<zeebe:priorityDefinition priority="{priority}"/>')
+
+    assert "the priority" in refused(process)
