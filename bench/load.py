@@ -9,6 +9,8 @@ import asyncio
 import json
 import time
 
+import uvloop
+
 from bench.http import Client
 from bench.models import ONE_TASK
 from bench.quantiles import quantiles
@@ -128,7 +130,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--visible", action="store_true")
     parser.add_argument("--elsewhere", type=int, nargs="*", default=[], help="partitions owned by another process")
-    print(json.dumps(asyncio.run(Load(parser.parse_args()).run())))
+    print(json.dumps(uvloop.run(Load(parser.parse_args()).run())))
 
 
 if __name__ == "__main__":
