@@ -100,7 +100,7 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"[a-zA-Z0-9._-]+", job_type) or len(job_type) > room:
                 raise ValueError(
                     f"expected job types of 1 to {room} of the characters a-z, A-Z, 0-9, '.', '_' and '-', as a topic is named "
-                    f"after each; {job_type!r} is none"
+                    f"after each; {job_type!r} cannot be one"
                 )
         return tuple(dict.fromkeys(value))
 
