@@ -18,9 +18,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.insight.topics import kept, prepare, told
+from streams.insight.durations import bucket_of, middle_of
 from streams.rows import EventRow
 from streams.topics import Cluster, Topics
-from tests.insight.histories import History, busy, folded, milliseconds
+from tests.docs.pages import ROOT, blocks
+from tests.insight.histories import START, History, busy, folded, milliseconds
 from tests.kafka.conftest import PARTITIONS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
@@ -178,6 +180,55 @@ async def test_killed_and_started_again_it_tells_every_window_as_if_it_had_lived
     assert 'procession_insight_left_out{partition="1",reason="missed"} 0.0' in page
     assert 'procession_insight_overdue{element="ship",process="order",version="2"}' in page
     assert "Traceback" not in insight.log.read_text()
+
+
+async def test_two_processes_share_the_partitions_and_one_goes_on_when_the_other_dies(
+    cluster: Cluster, ready: Topics, tmp_path: Path
+) -> None:
+    histories = [busy(partition, 60, seed=2) for partition in range(1, PARTITIONS + 1)]
+    halves = [(history, len(history.rows) // 2) for history in histories]
+    (tmp_path / "other").mkdir()
+    async with following(cluster, ready, tmp_path) as one, following(cluster, ready, tmp_path / "other") as other:
+        for history, half in halves:
+            await relay(cluster, ready, history, history.rows[:half])
+        some = expected([first_of(history, half) for history, half in halves])
+        assert await read_until(cluster, ready, some) == some, one.log.read_text()
+        other.kill()
+        for history, half in halves:
+            await relay(cluster, ready, history, history.rows[half:])
+        wanted = expected(histories)
+
+        assert await read_until(cluster, ready, wanted) == wanted, one.log.read_text()
+        page = await one.page(f'procession_insight_position{{partition="2"}} {len(histories[1].rows)}')
+    assert page.count("procession_insight_position{") == PARTITIONS
+
+
+async def test_the_program_of_the_page_adds_the_partitions_up(cluster: Cluster, ready: Topics, tmp_path: Path) -> None:
+    histories = [History(partition).begin(0, 1).end(30 * partition, 1) for partition in (1, 2, 3)]
+    (program,) = blocks(ROOT / "docs" / "how-to" / "watch-live.md", "python")
+    program = program.replace("localhost:9092", cluster.bootstrap_servers[0]).replace("procession.insight", told(ready))
+    async with following(cluster, ready, tmp_path) as insight:
+        for history in histories:
+            await relay(cluster, ready, history, history.rows)
+        wanted = expected(histories)
+        assert await read_until(cluster, ready, wanted) == wanted, insight.log.read_text()
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    lines = done.stdout.splitlines()
+    assert f"{START:%Y-%m-%dT%H:%M:%SZ} order 3 3 {middle_of(bucket_of(90_000))}" in lines
+    assert len(lines) == 12, done.stdout
+
+
+async def test_without_the_engines_topics_it_says_what_is_missing(
+    cluster: Cluster, topics: Topics, tmp_path: Path
+) -> None:
+    async with following(cluster, topics, tmp_path) as insight:
+        code = await asyncio.to_thread(insight.process.wait, 60)
+
+    assert code == 1
+    assert f"expected topic {topics.events}, but it is not there" in insight.log.read_text()
 
 
 def first_of(history: History, count: int) -> History:
