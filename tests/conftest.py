@@ -1,9 +1,10 @@
-"""What every test may ask for: a PostgreSQL server per test process, and a migrated database of its own per test."""
+"""What every test may ask for: a PostgreSQL server per test process, a migrated database of its own per test, a Kafka broker."""
 
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -17,6 +18,9 @@ from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 # py
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
+
+if TYPE_CHECKING:
+    from infra.local_kafka import LocalKafka
 
 TEMPLATE = "migrated"
 NUMBERS = itertools.count(1)
@@ -47,6 +51,19 @@ def template_database(postgres_server: EmbeddedPostgres) -> str:
 
     asyncio.run(make())
     return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalKafka]":
+    """A broker that nobody kills, for tests of the group `kafka`. Those that kill one start one of their own."""
+    from infra.local_kafka import LocalKafka  # noqa: PLC0415 - most tests need no Kafka
+
+    with asyncio.Runner() as runner:
+        kafka = runner.run(LocalKafka.start(tmp_path_factory.mktemp("kafka")))
+        try:
+            yield kafka
+        finally:
+            runner.run(kafka.stop())
 
 
 @asynccontextmanager

@@ -1,8 +1,7 @@
-"""One real broker for all tests of this folder: they share a group of xdist, so that there is one on the machine."""
+"""The topics of each test, on the one real broker (`tests.conftest`): they share a group of xdist, so that there is one on the machine."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,17 +10,6 @@ from streams.topics import Cluster, Topics, create, delete
 
 NUMBERS = itertools.count(1)
 PARTITIONS = 3
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker that nobody kills. Tests that do start one of their own."""
-    with asyncio.Runner() as runner:
-        kafka = runner.run(LocalKafka.start(tmp_path_factory.mktemp("kafka")))
-        try:
-            yield kafka
-        finally:
-            runner.run(kafka.stop())
 
 
 @pytest.fixture
