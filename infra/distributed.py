@@ -58,6 +58,7 @@ class DistributedEngine(Engine):
         super().__init__(settings, dsn)
         self._settings = settings
         self._cluster = cluster
+        self.brokers = cluster.bootstrap_servers
         self._topics = kafka.topics_of(settings)
         self._relays: dict[int, Relay] = {}
         self._relay_metrics = RelayMetrics(self.metrics)
@@ -321,6 +322,11 @@ class SharedProjectors(Projectors):
                 if seen >= position:
                     return
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def told_elsewhere(self, partition: int | None) -> Mapping[int, int]:
+        """See the port. Whatever was answered was committed before: what is committed now is enough."""
+        committed = await self._engine.store.positions()
+        return committed if partition is None else {partition: committed.get(partition, 0)}
 
 
 async def _when_ready(processor: Any, relay: Relay) -> None:

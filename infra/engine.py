@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -80,6 +80,8 @@ class Engine:
 
     shared = False
     """Whether other engines of the same kind may work on the database at the same time."""
+    brokers: Sequence[str] = ()
+    """The Kafka that commands come from and events go to, host:port each."""
 
     def __init__(self, settings: Settings, dsn: str) -> None:
         self.partitions = settings.partitions

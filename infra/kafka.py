@@ -24,6 +24,8 @@ class Sparing(logging.Filter):
         """Say whether the line is written."""
         if not record.name.startswith("aiokafka"):
             return True
+        if "GroupCoordinatorNotAvailable" in record.getMessage():
+            return False  # brokers that have just started have none yet; the client asks again
         kind = (record.pathname, record.lineno)
         if record.created - self._last.get(kind, 0.0) < SPARING_SECONDS:
             return False

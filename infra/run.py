@@ -82,9 +82,10 @@ def _main(work: Coroutine[Any, Any, None]) -> None:
 async def _up(settings: Settings) -> None:
     with _told_to_stop() as told:
         async with serving(settings) as (engine, address):
-            Console().print(
-                f"Procession serves on {address}   its documentation: {address}/docs", highlight=False, soft_wrap=True
-            )
+            line = f"Procession serves on {address}   its documentation: {address}/docs"
+            if engine.brokers:
+                line += f"   its Kafka: {','.join(engine.brokers)}"
+            Console().print(line, highlight=False, soft_wrap=True)
             await _until(engine, told)
 
 
