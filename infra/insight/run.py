@@ -59,8 +59,8 @@ async def _run(settings: Settings, limits: Limits) -> None:
             f"no Kafka runs on {settings.data_dir.absolute()}; start the engine with `procession up --kafka`, or name "
             "brokers with PROCESSION_KAFKA_BOOTSTRAP_SERVERS"
         )
-    # faust tells each step of each rebalance, too.
-    for talkative in ("faust", "mode"):
+    # faust tells each step of each rebalance, also in the name of our own classes.
+    for talkative in ("faust", "mode", InsightApp.__module__):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     async with cluster_of(settings) as cluster:
         with _told_to_stop() as told, _serving(settings) as (metrics, address):

@@ -18,9 +18,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.insight.topics import kept, prepare, told
+from infra.local_kafka import LocalKafka
 from streams.insight.durations import bucket_of, middle_of
 from streams.rows import EventRow
-from streams.topics import Cluster, Topics
+from streams.topics import Cluster, Topics, create
 from tests.docs.pages import ROOT, blocks
 from tests.insight.histories import START, History, busy, folded, milliseconds
 from tests.kafka.conftest import PARTITIONS
@@ -201,6 +202,32 @@ async def test_two_processes_share_the_partitions_and_one_goes_on_when_the_other
         assert await read_until(cluster, ready, wanted) == wanted, one.log.read_text()
         page = await one.page(f'procession_insight_position{{partition="2"}} {len(histories[1].rows)}')
     assert page.count("procession_insight_position{") == PARTITIONS
+
+
+async def test_it_outlives_the_death_of_the_broker(tmp_path: Path) -> None:
+    histories = [busy(partition, 40, seed=3) for partition in range(1, PARTITIONS + 1)]
+    halves = [(history, len(history.rows) // 2) for history in histories]
+    topics = Topics("mortal")
+    broker = await LocalKafka.start(tmp_path / "kafka")
+    cluster = Cluster(broker.bootstrap_servers)
+    try:
+        await create(cluster, topics, PARTITIONS)
+        async with following(cluster, topics, tmp_path) as insight:
+            for history, half in halves:
+                await relay(cluster, topics, history, history.rows[:half])
+            some = expected([first_of(history, half) for history, half in halves])
+            await prepare(cluster, topics)
+            assert await read_until(cluster, topics, some) == some, insight.log.read_text()
+            broker.kill()
+            await broker.revive()
+            for history, half in halves:
+                await relay(cluster, topics, history, history.rows[half:])
+            wanted = expected(histories)
+
+            assert await read_until(cluster, topics, wanted) == wanted, insight.log.read_text()
+            assert insight.end() == 0, insight.log.read_text()
+    finally:
+        await broker.stop()
 
 
 async def test_the_program_of_the_page_adds_the_partitions_up(cluster: Cluster, ready: Topics, tmp_path: Path) -> None:
