@@ -95,8 +95,13 @@ class DistributedEngine(Engine):
         """Whether commands are taken: by us for our own partitions, through Kafka for the others."""
         return self._group.generation > 0 and all(
             partition in self.processors and self.processors[partition].ready
-            for partition in self._group.partitions - self._resting
+            for partition in self._share - self._resting
         )
+
+    @property
+    def _share(self) -> frozenset[int]:
+        # Somebody may have added partitions to a topic while we run: what is stored knows nothing of them.
+        return frozenset(each for each in self._group.partitions if each <= self.partitions)
 
     @property
     def projectors(self) -> Projectors:
@@ -172,7 +177,7 @@ class DistributedEngine(Engine):
         """Own what the group gives us, let go of what it gives to others."""
         while True:
             self._group.changed.clear()
-            wanted = self._group.partitions
+            wanted = self._share
             gone = [task for partition, task in self._owning.items() if partition not in wanted]
             for task in gone:
                 task.cancel()
