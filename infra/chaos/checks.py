@@ -10,7 +10,7 @@ import asyncpg
 
 from domain.keys import block_of
 from eventstore.postgres import PostgresEventStore
-from infra.chaos.ledger import Ledger, Order, Told
+from infra.chaos.ledger import Ledger, Order, Told, creation_of
 from infra.chaos.story import Story
 from projections.connections import Connection
 from projections.verify import verify
@@ -29,6 +29,8 @@ _HOLES = """
 SELECT p.partition, p.position, count(e.position) AS events, coalesce(max(e.position), 0) AS last
 FROM partitions p LEFT JOIN events e USING (partition) GROUP BY p.partition, p.position ORDER BY p.partition
 """
+
+_BORN = "SELECT count(DISTINCT command_id) FROM events WHERE type = 'instance-created' AND command_id = ANY($1::text[])"
 
 
 async def promises(connection: Connection, told: Sequence[Told]) -> list[str]:
@@ -66,6 +68,13 @@ async def open_instances(connection: Connection) -> int:
     """Return how many instances the query tables show as not ended."""
     found: int = await connection.fetchval("SELECT count(*) FROM process_instances WHERE ended_at IS NULL")
     return found
+
+
+async def unborn(connection: Connection, ledger: Ledger) -> int:
+    """Return how many orders that a broker has acknowledged are no instances yet."""
+    wanted = [creation_of(order.name) for order in ledger.orders.values() if order.by_topic]
+    found: int = await connection.fetchval(_BORN, wanted)
+    return len(wanted) - found
 
 
 async def everything(dsn: str, ledger: Ledger, ids_begin: str) -> tuple[Story, list[str]]:

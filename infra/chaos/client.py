@@ -4,6 +4,8 @@ It knows requests and answers, and nothing of what they are about.
 """
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -11,8 +13,12 @@ import msgspec
 ANSWER_SECONDS_MAX: Final = 30.0
 """Longer than the engine itself waits before it says that there is no answer."""
 
+REQUESTS_MAX: Final = 20
+"""Over one connection; where there are several engines, the next one is to another of them."""
+
 Kind: TypeAlias = Literal["answered", "refused", "in doubt"]
 
+_turns = itertools.count()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -31,8 +37,11 @@ class Answer(msgspec.Struct, frozen=True):
 class Client:
     """One connection at a time; one request at a time."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = ports
+        """Of engines that answer alike; who owns the list may change it."""
+        self._requests = 0
+        """Left for the connection that is open."""
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -60,16 +69,26 @@ class Client:
         )
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                if self._writer is None or self._reader is None:
-                    self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-                self._writer.write(head.encode() + body)
-                return await _answer(self._reader)
+                reader, writer = await self._connection()
+                writer.write(head.encode() + body)
+                answer = await _answer(reader)
+            self._requests -= 1
+            if answer.kind == "in doubt" or self._requests <= 0:
+                self.close()
+            return answer
         except (OSError, EOFError, TimeoutError):
             self.close()
             return Answer("in doubt")
         except BaseException:
             self.close()
             raise
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._writer is None or self._reader is None:
+            port = self._ports[next(_turns) % len(self._ports)]
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+            self._requests = REQUESTS_MAX
+        return self._reader, self._writer
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

@@ -1,4 +1,4 @@
-"""An engine as its own process with its own PostgreSQL, started, watched and killed from outside."""
+"""An engine as its own process, started, watched, paused and killed from outside."""
 
 import asyncio
 import os
@@ -6,14 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import psutil
 
 from infra.chaos.client import Client
-from infra.embedded_postgres import ROLE, running_dsn
 from infra.settings import PREFIX
 
 READY_SECONDS_MAX: Final = 60.0
@@ -29,12 +28,13 @@ class EngineFailed(Exception):  # noqa: N818  # it names what happened
 
 
 class EngineProcess:
-    """One engine on one data folder, now or again."""
+    """One `procession up`, now or again. Settings come from here only, not from who runs this."""
 
-    def __init__(self, data_dir: Path, log: Path) -> None:
-        self.data_dir = data_dir
+    def __init__(self, log: Path, arguments: Sequence[str] = (), settings: Mapping[str, str] | None = None) -> None:
         self.log = log
         self.port = _free_port()
+        self._arguments = arguments
+        self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,11 +43,11 @@ class EngineProcess:
         environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*program, "--port", str(self.port), "--data-dir", str(self.data_dir)],
+                [*program, "--port", str(self.port), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=environment | {f"{PREFIX}{name.upper()}": value for name, value in self._settings.items()},
                 start_new_session=True,  # Ctrl-C reaches us, and we stop it
             )
 
@@ -56,6 +56,11 @@ class EngineProcess:
         """Its process id."""
         assert self._process is not None, "it was started"
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def check_alive(self) -> None:
         """Raise `EngineFailed` if it ended by itself."""
@@ -66,7 +71,7 @@ class EngineProcess:
 
     async def until_ready(self) -> None:
         """Return when it takes commands on every partition. Raise `EngineFailed` if that does not come."""
-        client = Client(self.port)
+        client = Client([self.port])
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
                 while (await client.get("/readyz")).status != 200:
@@ -78,13 +83,6 @@ class EngineProcess:
             ) from None
         finally:
             client.close()
-
-    def dsn(self) -> str:
-        """Return the address of its PostgreSQL, which runs."""
-        dsn = running_dsn(self.data_dir)
-        if dsn is None:
-            raise EngineFailed(f"expected PostgreSQL to run in {self.data_dir}, but none does:\n{self.last_words()}")
-        return dsn
 
     def last_words(self) -> str:
         """Return the end of its log."""
@@ -98,41 +96,21 @@ class EngineProcess:
         self._process.kill()
         self._process.wait()
 
-    def kill_postmaster(self) -> None:
-        """Kill PostgreSQL's first process with -9; nothing happens if there is none just now."""
-        pid = self.postmaster()
-        if pid is not None:
-            _kill(pid)
+    def send(self, sign: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "it was started"
+        self._process.send_signal(sign)
 
-    def kill_backend(self, random: Random) -> None:
-        """Kill one of the processes that serve the engine with -9. PostgreSQL then ends all of them and recovers."""
-        pid = self.postmaster()
-        if pid is None:
-            return
-        try:
-            children = psutil.Process(pid).children()
-            serving = sorted(
-                child.pid for child in children if " ".join(child.cmdline()).startswith(f"postgres: {ROLE}")
-            )
-        except psutil.NoSuchProcess:
-            return
-        if serving:
-            _kill(random.choice(serving))
-
-    def postmaster(self) -> int | None:
-        """Return the process id of PostgreSQL's first process; None if none runs on the data folder."""
-        if running_dsn(self.data_dir) is None:
-            return None
-        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+    def family(self) -> list[psutil.Process]:
+        """Return what ends with it."""
+        return psutil.Process(self.pid).children(recursive=True)
 
     async def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
         """Stop it as an operator or, with SIGINT, as a person at a terminal would. Raise `EngineFailed` if it does not end well, or leaves processes behind."""
         process = self._process
         if process is None or process.poll() is not None:
             return
-        family = psutil.Process(process.pid).children(recursive=True)
-        if (pid := self.postmaster()) is not None:  # taken over after a kill, it is no child
-            family += [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        family = self.family()
         process.send_signal(sign)
         try:
             await asyncio.to_thread(process.wait, STOP_SECONDS_MAX)
@@ -149,16 +127,8 @@ class EngineProcess:
 
     def clear_away(self) -> None:
         """Leave no process of it, whatever state it is in; the data stay."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.kill()
-        self.kill_postmaster()
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _free_port() -> int:

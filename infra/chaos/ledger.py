@@ -40,6 +40,8 @@ class Order(msgspec.Struct):
     publications: int = 0
     published_once: bool = False
     """Its message carries a key or an id, so that however often it is sent it exists once."""
+    by_topic: bool = False
+    """A broker has acknowledged the commands of both; no answer names a position."""
 
 
 class Ledger:
@@ -78,3 +80,13 @@ class Ledger:
     def places(self, since: int = 0) -> set[int]:
         """Return the partitions that answered since the n-th answer."""
         return {told.place[0] for told in self.told[since:]}
+
+
+def creation_of(order: str) -> str:
+    """Return the id of the command that creates an order's instance, where it has one."""
+    return f"{order}-create"
+
+
+def payment_of(order: str) -> str:
+    """Return the id of the command that publishes an order's message, where it has one."""
+    return f"{order}-pay"

@@ -7,12 +7,12 @@ that proves is not its affair.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from infra.chaos.client import Answer, Client
-from infra.chaos.ledger import Ledger, Order, Wanted
+from infra.chaos.ledger import Ledger, Order, Wanted, creation_of, payment_of
 from infra.chaos.model import CHAOS, CHAOS_CHILD, JOB_TYPES, MESSAGE, ORDER, ROOT
 
 CREATORS: Final = 6
@@ -34,12 +34,15 @@ READ_SHARE: Final = 0.3
 AGAIN_SHARE: Final = 0.2
 """Of answered requests with a key: so many are sent once more all the same."""
 
+Caller: TypeAlias = "Callable[[Load], Coroutine[Any, Any, None]]"
+"""Brings the load's orders in by another way, until there is none."""
+
 
 class Load:
     """One per run."""
 
-    def __init__(self, port: int, seed: int, name: str, ledger: Ledger) -> None:
-        self._port = port
+    def __init__(self, ports: Sequence[int], seed: int, name: str, ledger: Ledger) -> None:
+        self._ports = ports
         self._seed = seed
         self._name = name
         """Begins the ids of all that this run sends."""
@@ -65,16 +68,17 @@ class Load:
             + b"\r\n"
             for name, content in ((ROOT, CHAOS), ("child", CHAOS_CHILD))
         )
-        client = Client(self._port)
+        client = Client(self._ports)
         body = parts + f"--{boundary}--\r\n".encode()
         kind = f"multipart/form-data; boundary={boundary}"
         answer = await client.send("POST", "/v2/deployments", body, content_type=kind)
         client.close()
         assert answer.kind == "answered", f"the processes cannot be deployed: {answer.body}"
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, others: Sequence[Caller] = ()) -> None:
+        """Begin; `others` bring orders in as well."""
         self._creators = [_task(self._create(), "creator") for _ in range(CREATORS)]
+        self._creators += [_task(other(self), "other creator") for other in others]
         for number in range(WORKERS_PER_TYPE):
             self._others += [_task(self._work(job_type, f"worker-{number}"), "worker") for job_type in JOB_TYPES]
         self._others.append(_task(self._approve(), "person"))
@@ -126,17 +130,27 @@ class Load:
 
     # --- orders --------------------------------------------------------------------------------------------------------
 
-    async def _create(self) -> None:
-        client = Client(self._port)
+    async def next_order(self) -> tuple[Order, Random] | None:
+        """Return an order to bring in, and its own chance, as soon as there is room for it; None if there is none any more."""
         while not self._closing:
-            if self._acknowledged - self._ledger.done >= OPEN_MAX:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._numbers += 1
-            order = Order(f"{self._name}-{self._numbers}")
-            self._ledger.orders[order.name] = order
-            # Chance by order, so that a seed asks for the same whatever the timing.
-            random = Random(f"{self._seed}-{self._numbers}")  # noqa: S311  # chance, not secrets
+            if self._acknowledged - self._ledger.done < OPEN_MAX:
+                self._numbers += 1
+                order = Order(f"{self._name}-{self._numbers}")
+                self._ledger.orders[order.name] = order
+                # Chance by order, so that a seed asks for the same whatever the timing.
+                return order, Random(f"{self._seed}-{self._numbers}")  # noqa: S311  # chance, not secrets
+            await asyncio.sleep(RETRY_SECONDS)
+        return None
+
+    def sent(self, order: Order) -> None:
+        """Note that a broker has the order's commands, each under an id of its own: nobody will answer them."""
+        order.by_topic = order.keyed = order.published_once = True
+        self._acknowledged += 1
+
+    async def _create(self) -> None:
+        client = Client(self._ports)
+        while (found := await self.next_order()) is not None:
+            order, random = found
             steps = [self._start_order, self._pay]
             random.shuffle(steps)
             for step in steps:
@@ -145,7 +159,7 @@ class Load:
 
     async def _start_order(self, client: Client, order: Order, random: Random) -> None:
         order.keyed = random.random() < 0.5
-        key = f"{order.name}-create" if order.keyed else None
+        key = creation_of(order.name) if order.keyed else None
         body = {"processDefinitionId": ROOT, "variables": {ORDER: order.name}}
         for _ in range(2 if order.keyed and random.random() < AGAIN_SHARE else 1):
             order.creations += 1
@@ -173,7 +187,7 @@ class Load:
     async def _pay(self, client: Client, order: Order, random: Random) -> None:
         way = random.choice(("key", "message id", "bare"))
         order.published_once = way != "bare"
-        key = f"{order.name}-pay" if way == "key" else None
+        key = payment_of(order.name) if way == "key" else None
         body = {"name": MESSAGE, "correlationKey": order.name, "timeToLive": TIME_TO_LIVE_MILLISECONDS}
         if way == "message id":
             body["messageId"] = "once"
@@ -194,7 +208,7 @@ class Load:
     # --- jobs ----------------------------------------------------------------------------------------------------------
 
     async def _work(self, job_type: str, worker: str) -> None:
-        client = Client(self._port)
+        client = Client(self._ports)
         wanted = {
             "type": job_type,
             "worker": f"{self._name}-{worker}",
@@ -238,7 +252,7 @@ class Load:
     # --- the person ----------------------------------------------------------------------------------------------------
 
     async def _approve(self) -> None:
-        clients = [Client(self._port) for _ in range(PERSONS)]
+        clients = [Client(self._ports) for _ in range(PERSONS)]
         look = {"filter": {"state": "CREATED"}, "page": {"limit": TASKS_PER_LOOK}}
         while True:
             answer = await clients[0].post("/v2/user-tasks/search", look)

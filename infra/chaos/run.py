@@ -1,22 +1,21 @@
-"""Rounds of load and death: one engine, one data folder, a kill at a random instant each, and checks after each and at the end."""
+"""Rounds of load and death: something dies at a random instant in each, and checks come after each and at the end."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import asyncpg
 import msgspec
 
 from domain.keys import FIRST_PARTITION
 from infra.chaos import checks
-from infra.chaos.engine_process import EngineFailed, EngineProcess
+from infra.chaos.engine_process import EngineFailed
 from infra.chaos.ledger import Ledger, Told
 from infra.chaos.load import Load
+from infra.chaos.site import Site
 from infra.chaos.story import Story
-from infra.embedded_postgres import running_dsn
 from infra.settings import Settings
 
 INSTANT_SECONDS_MAX: Final = 1.0
@@ -27,15 +26,12 @@ DRAIN_SECONDS_MAX: Final = 90.0
 """Within that, all instances must have ended once no further one comes in; leases and retries included."""
 LOOK_SECONDS: Final = 0.2
 
-Victim: TypeAlias = Literal["engine", "postmaster", "backend", "both", "engine, and again while it starts"]
-VICTIMS: Final[tuple[Victim, ...]] = ("engine", "postmaster", "backend", "both", "engine, and again while it starts")
-
 
 class Round(msgspec.Struct, frozen=True):
     """What one round saw."""
 
     number: int
-    victim: Victim
+    victim: str
     instant_seconds: float
     """Of load before the kill."""
     recovery_seconds: float
@@ -57,22 +53,21 @@ class Outcome(msgspec.Struct, frozen=True):
 class Chaos:
     """One run."""
 
-    def __init__(self, data_dir: Path, seed: int) -> None:
-        self.engine = EngineProcess(data_dir / "data", data_dir / "engine.log")
+    def __init__(self, site: Site, seed: int) -> None:
         self.ledger = Ledger()
+        self._site = site
         self._random = Random(seed)  # noqa: S311  # chance, not secrets
         self._name = f"chaos-{seed}"
-        self._load = Load(self.engine.port, seed, self._name, self.ledger)
-        self._victims: list[Victim] = []
+        self._load = Load(site.ports, seed, self._name, self.ledger)
+        self._victims: list[str] = []
         self._checked = 0
 
     async def run(self, rounds: int, say: Callable[[Round], None]) -> Outcome:
         """Run it all; `say` is told of each round. Raise `EngineFailed` if there is no use in going on."""
         try:
-            self.engine.start()
-            await self.engine.until_ready()
+            await self._site.start()
             await self._load.deploy()
-            self._load.start()
+            self._load.start(self._site.callers)
             await self._all_partitions_answer(0)
             for number in range(1, rounds + 1):
                 say(await self._round(number))
@@ -80,12 +75,19 @@ class Chaos:
             await self._drain()
             drained = time.monotonic() - began
             await self._load.stop()
-            story, findings = await checks.everything(self.engine.dsn(), self.ledger, self._name)
-            await self.engine.stop()
+            await self._site.rest()
+            story, findings = await checks.everything(self._dsn(), self.ledger, self._name)
+            findings += await self._site.stop()
             return Outcome(story, self.ledger, findings, drained)
         finally:
             await self._load.stop()
-            self.engine.clear_away()
+            await self._site.clear_away()
+
+    def _dsn(self) -> str:
+        dsn = self._site.dsn()
+        if dsn is None:
+            raise EngineFailed(f"expected PostgreSQL to run, but none does:\n{self._site.last_words()}")
+        return dsn
 
     async def _round(self, number: int) -> Round:
         told, doubts = len(self.ledger.told), self.ledger.in_doubt.total()
@@ -93,7 +95,7 @@ class Chaos:
         await asyncio.sleep(instant)  # the random instant is what this is about
         victim = self._next_victim()
         began = time.monotonic()
-        await self._kill(victim)
+        await self._site.strike(victim, self._random)
         await self._check()
         # What was told before the database was back may have been on its way when it died.
         await self._all_partitions_answer(len(self.ledger.told))
@@ -107,45 +109,22 @@ class Chaos:
             self.ledger.in_doubt.total() - doubts,
         )
 
-    def _next_victim(self) -> Victim:
+    def _next_victim(self) -> str:
         if not self._victims:
-            self._victims = [*VICTIMS]
+            self._victims = [*self._site.victims]
             self._random.shuffle(self._victims)
         return self._victims.pop()
-
-    async def _kill(self, victim: Victim) -> None:
-        match victim:
-            case "engine":
-                self.engine.kill()
-                self.engine.start()
-            case "postmaster":
-                self.engine.kill_postmaster()
-            case "backend":
-                self.engine.kill_backend(self._random)
-            case "both":
-                deaths = [self.engine.kill, self.engine.kill_postmaster]
-                self._random.shuffle(deaths)
-                for die in deaths:
-                    die()
-                self.engine.start()
-            case "engine, and again while it starts":
-                self.engine.kill()
-                self.engine.start()
-                await asyncio.sleep(self._random.uniform(0, 2 * INSTANT_SECONDS_MAX))  # as above
-                self.engine.kill()
-                self.engine.start()
-        await self.engine.until_ready()
 
     async def _all_partitions_answer(self, mark: int) -> None:
         """Return when every partition has answered somebody since the mark."""
         partitions = set(range(FIRST_PARTITION, FIRST_PARTITION + Settings.model_fields["partitions"].default))
         until = time.monotonic() + PROGRESS_SECONDS_MAX
         while silent := partitions - self.ledger.places(mark):
-            self.engine.check_alive()
+            self._site.check_alive()
             if time.monotonic() > until:
                 raise EngineFailed(
                     f"expected every partition to answer within {PROGRESS_SECONDS_MAX:g} s, but {sorted(silent)} did not:\n"
-                    f"{self.engine.last_words()}"
+                    f"{self._site.last_words()}"
                 )
             await self._load.moved(LOOK_SECONDS)
 
@@ -154,10 +133,10 @@ class Chaos:
         told = self.ledger.told[self._checked :]
         until = time.monotonic() + PROGRESS_SECONDS_MAX
         while (found := await self._compare(told)) is None:
-            self.engine.check_alive()
+            self._site.check_alive()
             if time.monotonic() > until:
                 raise EngineFailed(
-                    f"expected the database to be back within {PROGRESS_SECONDS_MAX:g} s:\n{self.engine.last_words()}"
+                    f"expected the database to be back within {PROGRESS_SECONDS_MAX:g} s:\n{self._site.last_words()}"
                 )
             await self._load.moved(LOOK_SECONDS)
         self._checked += len(told)
@@ -167,7 +146,7 @@ class Chaos:
     async def _compare(self, told: Sequence[Told]) -> list[str] | None:
         """Return what the log does not bear out; None if the database is away."""
         try:
-            dsn = running_dsn(self.engine.data_dir)
+            dsn = self._site.dsn()
             if dsn is None:
                 return None
             connection = await asyncpg.connect(dsn)
@@ -182,14 +161,14 @@ class Chaos:
         """Let no more orders come in, and return when all that there are have ended."""
         await self._load.finish_creating()
         until = time.monotonic() + DRAIN_SECONDS_MAX
-        connection = await asyncpg.connect(self.engine.dsn())
+        connection = await asyncpg.connect(self._dsn())
         try:
-            while (left := await checks.open_instances(connection)) > 0:
-                self.engine.check_alive()
+            while (left := await checks.open_instances(connection) + await checks.unborn(connection, self.ledger)) > 0:
+                self._site.check_alive()
                 if time.monotonic() > until:
                     raise EngineFailed(
-                        f"expected all instances to end within {DRAIN_SECONDS_MAX:g} s, but {left} are open still:\n"
-                        f"{self.engine.last_words()}"
+                        f"expected all instances to end within {DRAIN_SECONDS_MAX:g} s, but {left} are open or to be created still:\n"
+                        f"{self._site.last_words()}"
                     )
                 await self._load.moved(LOOK_SECONDS)
         finally:

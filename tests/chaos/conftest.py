@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.chaos.engine_process import EngineProcess
+from infra.chaos.embedded import EmbeddedEngine
 
 UNTIL_SECONDS_MAX = 100.0
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[EngineProcess]:
+async def running(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
     """An engine that is ready."""
-    engine = EngineProcess(tmp_path / "data", tmp_path / "engine.log")
+    engine = EmbeddedEngine(tmp_path / "data", tmp_path / "engine.log")
     try:
         engine.start()
         await engine.until_ready()

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from infra.chaos.client import Client
-from infra.chaos.engine_process import EngineProcess
+from infra.chaos.embedded import EmbeddedEngine
 from infra.chaos.ledger import Ledger
 from infra.chaos.load import Load
 from infra.chaos.model import JOB_TYPES, ROOT
@@ -27,7 +27,7 @@ GATE = 4711
 
 
 @pytest.fixture
-async def database(running: EngineProcess) -> AsyncIterator[Any]:
+async def database(running: EmbeddedEngine) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(running.dsn())
     try:
         yield connection
@@ -64,19 +64,19 @@ async def created(database: Any) -> int:
     return count
 
 
-async def deploy(engine: EngineProcess) -> None:
-    await Load(engine.port, 0, "test", Ledger()).deploy()
+async def deploy(engine: EmbeddedEngine) -> None:
+    await Load([engine.port], 0, "test", Ledger()).deploy()
 
 
 CREATE: dict[str, Any] = {"processDefinitionId": ROOT, "variables": {"order": "one"}}
 
 
 async def test_a_command_that_was_committed_but_never_answered_acts_once_when_it_is_sent_again(
-    running: EngineProcess, database: Any
+    running: EmbeddedEngine, database: Any
 ) -> None:
     await deploy(running)
     await close_gate(database)
-    asking = asyncio.create_task(Client(running.port).post("/v2/process-instances", CREATE, "once"))
+    asking = asyncio.create_task(Client([running.port]).post("/v2/process-instances", CREATE, "once"))
     await until(lambda: at_gate(database))
     os.kill(running.pid, signal.SIGSTOP)  # what commits from here on is never answered
     await open_gate(database)
@@ -87,20 +87,20 @@ async def test_a_command_that_was_committed_but_never_answered_acts_once_when_it
 
     running.start()
     await running.until_ready()
-    again = await Client(running.port).post("/v2/process-instances", CREATE, "once")
+    again = await Client([running.port]).post("/v2/process-instances", CREATE, "once")
 
     assert again.kind == "answered", again
     assert await created(database) == 1
-    read = await Client(running.port).get(f"/v2/process-instances/{again.body['processInstanceKey']}")
+    read = await Client([running.port]).get(f"/v2/process-instances/{again.body['processInstanceKey']}")
     assert read.kind == "answered"
 
 
 async def test_a_commit_that_dies_on_its_way_is_carried_out_after_all_and_its_caller_sees_nothing_of_it(
-    running: EngineProcess, database: Any
+    running: EmbeddedEngine, database: Any
 ) -> None:
     await deploy(running)
     await close_gate(database)
-    asking = asyncio.create_task(Client(running.port).post("/v2/process-instances", CREATE))
+    asking = asyncio.create_task(Client([running.port]).post("/v2/process-instances", CREATE))
     await until(lambda: at_gate(database))
     await database.fetchval("SELECT pg_terminate_backend($1)", await at_gate(database))
     await open_gate(database)
@@ -110,10 +110,10 @@ async def test_a_commit_that_dies_on_its_way_is_carried_out_after_all_and_its_ca
 
 
 async def test_a_job_that_was_leased_before_a_kill_is_not_handed_out_again_after_it(
-    running: EngineProcess, database: Any
+    running: EmbeddedEngine, database: Any
 ) -> None:
     await deploy(running)
-    client = Client(running.port)
+    client = Client([running.port])
     made = await client.post("/v2/process-instances", CREATE)
     assert made.place is not None
     await client.get(f"/v2/process-instances/{made.body['processInstanceKey']}?after={made.place[0]}-{made.place[1]}")
@@ -149,10 +149,10 @@ async def test_a_job_that_was_leased_before_a_kill_is_not_handed_out_again_after
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_an_engine_that_is_stopped_under_load_leaves_no_process(
-    running: EngineProcess, sign: signal.Signals
+    running: EmbeddedEngine, sign: signal.Signals
 ) -> None:
     ledger = Ledger()
-    load = Load(running.port, 1, "stopped", ledger)
+    load = Load([running.port], 1, "stopped", ledger)
     await load.deploy()
     load.start()
     try:
@@ -166,7 +166,7 @@ async def test_an_engine_that_is_stopped_under_load_leaves_no_process(
     assert running.postmaster() is None
 
 
-async def test_a_second_engine_on_the_same_data_is_refused_and_the_first_goes_on(running: EngineProcess) -> None:
+async def test_a_second_engine_on_the_same_data_is_refused_and_the_first_goes_on(running: EmbeddedEngine) -> None:
     def second(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [PROCESSION, "up", "--port", "0", *arguments],
@@ -184,4 +184,4 @@ async def test_a_second_engine_on_the_same_data_is_refused_and_the_first_goes_on
     assert f"is held by process {running.pid}" in same_folder.stderr
     assert f"held by another engine: process {running.pid}" in same_database.stderr
     assert "Traceback" not in same_folder.stderr + same_database.stderr
-    assert (await Client(running.port).get("/readyz")).status == 200
+    assert (await Client([running.port]).get("/readyz")).status == 200

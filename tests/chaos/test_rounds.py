@@ -3,6 +3,7 @@ from random import SystemRandom
 
 import pytest
 
+from infra.chaos.embedded import EmbeddedSite
 from infra.chaos.run import Chaos, Round
 
 ROUNDS = 20
@@ -19,7 +20,7 @@ async def test_whatever_is_killed_at_whatever_instant_nothing_is_lost_and_nothin
     )
     seen: list[Round] = []
 
-    outcome = await Chaos(tmp_path, seed).run(ROUNDS, seen.append)
+    outcome = await Chaos(EmbeddedSite(tmp_path), seed).run(ROUNDS, seen.append)
 
     assert outcome.findings == []
     assert len(seen) == ROUNDS

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from eventstore.postgres import PostgresEventStore
+from infra.chaos.engine_process import EngineProcess
 from infra.engine_lock import EngineCannotStart
 from infra.restoring import restore
 from projections.registry import PROJECTIONS
@@ -24,8 +25,8 @@ from streams.topic_restore import CannotRestore
 from streams.topic_restore import engines as members
 from streams.topics import Cluster, Topics, delete
 from streams.work import decode_result
+from tests.kafka.callers import Callers
 from tests.kafka.test_distributed import PARTITIONS, Process, process, topic_equals_table, until
-from tests.kafka.test_two_processes import EngineProcess, Load
 from tests.support.bpmn import bpmn
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
@@ -220,25 +221,25 @@ async def test_a_topic_without_its_beginning_makes_no_database(
 async def test_engines_and_database_die_under_load_and_what_the_topics_hold_acts_once(
     tmp_path: Path, database_url: str, empty_database_url: str, cluster: Cluster, topics: Topics
 ) -> None:
-    environment = {
-        "PROCESSION_DATABASE_URL": database_url,
-        "PROCESSION_PARTITIONS": str(PARTITIONS),
-        "PROCESSION_KAFKA_BOOTSTRAP_SERVERS": ",".join(cluster.bootstrap_servers),
-        "PROCESSION_KAFKA_TOPIC_PREFIX": topics.prefix,
-        "PROCESSION_KAFKA_SESSION_SECONDS": "2",
+    settings = {
+        "database_url": database_url,
+        "partitions": str(PARTITIONS),
+        "kafka_bootstrap_servers": ",".join(cluster.bootstrap_servers),
+        "kafka_topic_prefix": topics.prefix,
+        "kafka_session_seconds": "2",
     }
-    engines = [EngineProcess(number, tmp_path, environment) for number in (1, 2)]
-    load = Load(engines, cluster, topics, Random(1))
+    engines = [EngineProcess(tmp_path / f"engine-{number}.log", settings=settings) for number in (1, 2)]
+    load = Callers([engine.port for engine in engines], cluster, topics, Random(1))
     tasks: list[asyncio.Task[None]] = []
     try:
         for engine in engines:
             engine.start()
         for engine in engines:
-            await engine.ready()
+            await engine.until_ready()
         models = {"p": "o start -> call inner child -> O end", "child": "o start -> script s done = 1 -> O end"}
         files = [("resources", (f"{name}.bpmn", bpmn(text, name), "text/xml")) for name, text in models.items()]
         async with httpx.AsyncClient() as client:
-            assert (await client.post(f"{engines[0].url}/v2/deployments", files=files)).is_success
+            assert (await client.post(f"http://127.0.0.1:{engines[0].port}/v2/deployments", files=files)).is_success
         tasks = [asyncio.create_task(load.caller(number)) for number in range(4)]
         tasks.append(asyncio.create_task(load.producer()))
 
@@ -248,7 +249,7 @@ async def test_engines_and_database_die_under_load_and_what_the_topics_hold_acts
         await until(loaded, 60)
         # At once: one that lives on might take up what the other had not yet relayed.
         for engine in engines:
-            engine.signal(signal.SIGKILL)
+            engine.send(signal.SIGKILL)
         # Without an engine only the producer is answered.
         load.ending = True
         await asyncio.wait_for(tasks[-1], 30)
@@ -256,7 +257,7 @@ async def test_engines_and_database_die_under_load_and_what_the_topics_hold_acts
         for task in tasks:
             task.cancel()
         for engine in engines:
-            engine.kill()
+            engine.clear_away()
 
     async def left() -> bool:
         return await members(cluster, topics) == 0
