@@ -18,13 +18,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.insight.topics import kept, prepare, told
+from infra.kafka import cluster_of
 from infra.local_kafka import LocalKafka
+from infra.settings import load
 from streams.insight.durations import bucket_of, middle_of
 from streams.rows import EventRow
 from streams.topics import Cluster, Topics, create
 from tests.docs.pages import ROOT, blocks
 from tests.insight.histories import START, History, busy, folded, milliseconds
 from tests.kafka.conftest import PARTITIONS
+from tests.kafka.test_access import DOORS, Guarded, guarded  # noqa: F401  # pyright: ignore[reportUnusedImport] - a fixture
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 
@@ -40,7 +43,7 @@ RULES = [
 class Insight:
     """A process that follows the topics."""
 
-    def __init__(self, cluster: Cluster, topics: Topics, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, topics: Topics, folder: Path, **settings: str) -> None:
         (folder / "sla.json").write_text(json.dumps(RULES))
         self.log = folder / "log"
         with self.log.open("ab") as output:
@@ -53,6 +56,7 @@ class Insight:
                     "PROCESSION_KAFKA_TOPIC_PREFIX": topics.prefix,
                     "PROCESSION_INSIGHT_SLA_FILE": "sla.json",
                     "PROCESSION_INSIGHT_PORT": "0",
+                    **{f"PROCESSION_{name.upper()}": value for name, value in settings.items()},
                 },
                 stdout=output,
                 stderr=output,
@@ -77,8 +81,8 @@ class Insight:
 
 
 @asynccontextmanager
-async def following(cluster: Cluster, topics: Topics, folder: Path) -> AsyncGenerator[Insight]:
-    insight = Insight(cluster, topics, folder)
+async def following(cluster: Cluster, topics: Topics, folder: Path, **settings: str) -> AsyncGenerator[Insight]:
+    insight = Insight(cluster, topics, folder, **settings)
     try:
         yield insight
     finally:
@@ -228,6 +232,26 @@ async def test_it_outlives_the_death_of_the_broker(tmp_path: Path) -> None:
             assert insight.end() == 0, insight.log.read_text()
     finally:
         await broker.stop()
+
+
+@pytest.mark.parametrize(("protocol", "mechanism"), DOORS, ids=["SCRAM", "PLAIN", "certificates on both sides"])
+async def test_it_works_behind_every_door(
+    guarded: Guarded,  # noqa: F811 - the fixture
+    topics: Topics,
+    tmp_path: Path,
+    protocol: str,
+    mechanism: str,
+) -> None:
+    settings = guarded.settings(protocol, kafka_sasl_mechanism=mechanism)
+    history = History().begin(0, 1).end(30, 1)
+    async with cluster_of(load(settings)) as cluster:
+        await create(cluster, topics, PARTITIONS)
+        await relay(cluster, topics, history, history.rows)
+        async with following(cluster, topics, tmp_path, **settings) as insight:
+            await prepare(cluster, topics)
+            wanted = expected([history])
+
+            assert await read_until(cluster, topics, wanted) == wanted, insight.log.read_text()
 
 
 async def test_the_program_of_the_page_adds_the_partitions_up(cluster: Cluster, ready: Topics, tmp_path: Path) -> None:
