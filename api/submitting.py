@@ -39,11 +39,16 @@ class Stamp(TypedDict):
     by: str
 
 
+def own_id() -> str:
+    """Return an id for a command that no caller has named."""
+    return f"{EDGE_MARK}{_PROCESS}{next(_NUMBERS):x}"
+
+
 def stamp(call: Call) -> Stamp:
     """Return the id (the caller's, or one of our own), the engine's time and the caller."""
     given = call.header(IDEMPOTENCY_HEADER)
     if given is None:
-        command_id = f"{EDGE_MARK}{_PROCESS}{next(_NUMBERS):x}"
+        command_id = own_id()
     elif (
         not 0 < len(given) <= IDEMPOTENCY_CHARACTERS_MAX
         or given[0] == EDGE_MARK

@@ -141,14 +141,15 @@ class Deployed(Decisions, omit_defaults=True, dict=True):
             found = {}
             for process_id in sorted(self.versions):
                 model = self.latest(process_id)
-                for kind, name, element in _event_starts(model) if model is not None else ():
+                for kind, name, element in event_starts(model) if model is not None else ():
                     assert model is not None, f"process '{process_id}' has a start event"
                     found.setdefault((kind, name), []).append((model, element))
             vars(self)["_start_index"] = found
         return found
 
 
-def _event_starts(model: ProcessModel) -> Iterator[tuple[str, str, str]]:
+def event_starts(model: ProcessModel) -> Iterator[tuple[str, str, str]]:
+    """Yield (message or signal, its name, element) of the start events that wait for one."""
     for node in model.root.inner:
         if node.element.type != "START_EVENT":
             continue

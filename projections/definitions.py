@@ -6,7 +6,9 @@ them by definition key and element id, and are joined when they are read: they m
 
 from domain import events as e
 from domain.bpmn.outline import outline
+from domain.bpmn.read import load_process
 from domain.bpmn.xml import BPMN, ZEEBE, parse
+from domain.deployed import event_starts
 from eventstore.records import EventRecord
 from projections.rows import Projection, Rows, cut, table
 
@@ -21,7 +23,8 @@ PROCESS_DEFINITIONS_TABLE = table(
 PROCESS_ELEMENTS_TABLE = table(
     "process_elements",
     "definition_key, element_id",
-    "definition_key bigint, element_id text, partition integer, element_type text, name text",
+    "definition_key bigint, element_id text, partition integer, element_type text, name text, start_message text,"
+    "start_number integer",
     of_instances=False,
 )
 
@@ -58,10 +61,24 @@ def _deleted(rows: Rows, event: e.DefinitionDeleted, record: EventRecord, instan
 PROCESS_DEFINITIONS = Projection(PROCESS_DEFINITIONS_TABLE, {e.ProcessDefined: _defined, e.DefinitionDeleted: _deleted})
 
 
+def message_starts(content: bytes, process_id: str) -> dict[str, tuple[str, int]]:
+    """Return (message name, number from 0) of each message start event of the process, by element id."""
+    for process in parse(content).iterchildren(f"{BPMN}process"):
+        if (
+            process.get("id") == process_id
+            and process.find(f"{BPMN}startEvent/{BPMN}messageEventDefinition") is not None
+        ):
+            found = [each for each in event_starts(load_process(content, process_id)) if each[0] == "message"]
+            return {element: (name, number) for number, (_, name, element) in enumerate(found)}
+    return {}
+
+
 def _elements(rows: Rows, event: e.ProcessDefined, record: EventRecord, instance: int) -> None:
+    starts = message_starts(event.content, event.process_id)
     for element_id, (element_type, name) in outline(event.content)[event.process_id].items():
+        message, number = starts.get(element_id, (None, None))
         row = [event.key, element_id, record.partition, element_type, name or element_id]
-        rows.insert((event.key, element_id), row)
+        rows.insert((event.key, element_id), [*row, None if message is None else cut(message), number])
 
 
 PROCESS_ELEMENTS = Projection(PROCESS_ELEMENTS_TABLE, {e.ProcessDefined: _elements})

@@ -1,16 +1,23 @@
 """Messages and signals, and who waits for them or got them."""
 
+import asyncio
 from typing import Final
 
-from api.operations import Answer, Call, Operation
+import msgspec
+
+from api.operations import Answer, Call, Operation, json
 from api.problems import invalid
 from api.requests import BroadcastSignal, CorrelateMessage, PublishMessage, Search
 from api.searching import search
-from api.submitting import check_tenant, stamp, submit_for
+from api.submitting import DEFAULT_TENANT, accepted, check_tenant, own_id, position, stamp, submit_for
+from api.waiting import current
 from domain import commands as c
+from domain.results import Rejected
 from projections import queries
 
 TAG: Final = "messages and signals"
+IN_FLIGHT_PAUSES_SECONDS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""How long a message is offered again to one who is known to wait for it, but not yet where messages are kept."""
 
 
 async def publish(call: Call, body: PublishMessage) -> Answer:
@@ -35,7 +42,24 @@ async def correlate(call: Call, body: CorrelateMessage) -> Answer:
     command = c.CorrelateMessage(
         name=body.name, correlation_key=body.correlation_key or "", variables=body.variables or {}, **stamp(call)
     )
-    return await submit_for(call, command, "processInstanceKey")
+    reply = await call.api.engine.gateway.submit(command)
+    for pause in IN_FLIGHT_PAUSES_SECONDS:
+        if not isinstance(reply.result, Rejected) or reply.result.code != "NOT_FOUND":
+            break
+        if not await _awaited(call, command.name, command.correlation_key):
+            break
+        await asyncio.sleep(pause)
+        reply = await call.api.engine.gateway.submit(msgspec.structs.replace(command, id=own_id()))
+    return json({**accepted(call, reply, "processInstanceKey"), "tenantId": DEFAULT_TENANT}, position(reply))
+
+
+async def _awaited(call: Call, name: str, correlation_key: str) -> bool:
+    """Say whether somebody waits for the message, as far as the tables know.
+
+    Who waits on one partition is announced on another, and that may be on its way still when the caller knows already.
+    """
+    await current(call)
+    return await queries.message_awaited(call.api.engine.pool, name, correlation_key)
 
 
 def _check_business_id(business_id: str | None) -> None:

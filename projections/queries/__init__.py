@@ -19,6 +19,7 @@ from projections.queries.scoped import (
     call_hierarchy,
     incidents_of_element,
     incidents_of_instance,
+    message_awaited,
     sequence_flows,
     user_task_variables,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "incidents_of_instance",
     "instance_element_statistics",
     "instance_wait_state_statistics",
+    "message_awaited",
     "process_definition_xml",
     "resource_content",
     "search",

@@ -7,6 +7,7 @@ from projections.queries.filters import mapping, parse_key
 from projections.queries.pages import Item, Page, Reader, search
 from projections.queries.shape import BadQuery
 from projections.queries.shapes_instances import INCIDENTS, VARIABLES
+from projections.rows import cut
 
 _CALLED = """
     WITH RECURSIVE called (key) AS (
@@ -111,6 +112,15 @@ async def sequence_flows(connection: Reader, process_instance_key: str) -> list[
         }
         for row in rows
     ]
+
+
+async def message_awaited(connection: Reader, name: str, correlation_key: str) -> bool:
+    """Say whether an instance waits for a message of that name and correlation key."""
+    statement = """
+        SELECT EXISTS (SELECT FROM message_subscriptions WHERE message_name = $1 AND correlation_key = $2
+            AND closed_at IS NULL AND (correlated_at IS NULL OR NOT interrupting))
+    """
+    return bool(await connection.fetchval(statement, cut(name), cut(correlation_key)))
 
 
 async def call_hierarchy(connection: Reader, process_instance_key: str) -> list[Item] | None:

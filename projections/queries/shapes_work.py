@@ -87,30 +87,42 @@ USER_TASKS = Shape(
     },
 )
 
-# One that does not interrupt waits on after a message has reached it.
+# One that does not interrupt waits on after a message has reached it. A message start event waits while its process is the
+# latest version.
 SUBSCRIPTION_STATE = (
-    "CASE WHEN m.correlated_at IS NOT NULL AND m.interrupting THEN 'CORRELATED'"
+    "CASE WHEN m.kind = 'START_EVENT' THEN CASE WHEN d.state = 'ACTIVE' AND NOT EXISTS (SELECT FROM process_definitions n"
+    " WHERE n.process_id = d.process_id AND n.state = 'ACTIVE' AND n.version > d.version) THEN 'CREATED' ELSE 'DELETED' END"
+    " WHEN m.correlated_at IS NOT NULL AND m.interrupting THEN 'CORRELATED'"
     " WHEN m.closed_at IS NOT NULL THEN 'DELETED' ELSE 'CREATED' END"
 )
+ALL_SUBSCRIPTIONS = """(
+    SELECT key, 'PROCESS_EVENT'::text AS kind, NULL::bigint AS definition_key, process_id, instance_key, element_key,
+        element_id, message_name, correlation_key, interrupting, correlated_at, closed_at, updated_at
+    FROM message_subscriptions
+    UNION ALL
+    SELECT definition_key + start_number, 'START_EVENT'::text, definition_key, NULL::text, NULL::bigint, NULL::bigint,
+        element_id, start_message, NULL::text, NULL::boolean, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz
+    FROM process_elements WHERE start_message IS NOT NULL
+) m"""
 
 MESSAGE_SUBSCRIPTIONS = Shape(
     name="message-subscriptions",
     source=(
-        "message_subscriptions m LEFT JOIN process_instances i ON i.key = m.instance_key"
-        " LEFT JOIN process_definitions d ON d.key = i.definition_key"
+        f"{ALL_SUBSCRIPTIONS} LEFT JOIN process_instances i ON i.key = m.instance_key"
+        " LEFT JOIN process_definitions d ON d.key = coalesce(m.definition_key, i.definition_key)"
     ),
     key="m.key",
     fields=(
         key("messageSubscriptionKey", "m.key"),
         enum("messageSubscriptionState", SUBSCRIPTION_STATE, "CORRELATED CREATED DELETED MIGRATED"),
-        enum("messageSubscriptionType", "'PROCESS_EVENT'::text", "START_EVENT PROCESS_EVENT"),
+        enum("messageSubscriptionType", "m.kind", "START_EVENT PROCESS_EVENT"),
         text("messageName", "m.message_name"),
         text("correlationKey", "m.correlation_key"),
-        time("lastUpdatedDate", "m.updated_at"),
-        text("processDefinitionId", "m.process_id"),
-        key("processDefinitionKey", "i.definition_key", sorts=False),
+        time("lastUpdatedDate", "coalesce(m.updated_at, d.deployed_at)"),
+        text("processDefinitionId", "coalesce(m.process_id, d.process_id)"),
+        key("processDefinitionKey", "coalesce(m.definition_key, i.definition_key)", sorts=False),
         text("processDefinitionName", "d.name"),
-        number("processDefinitionVersion", "i.version"),
+        number("processDefinitionVersion", "coalesce(i.version, d.version)"),
         key("processInstanceKey", "m.instance_key"),
         key("rootProcessInstanceKey", "i.root_key", filters="", sorts=False),
         text("elementId", "m.element_id"),
@@ -124,12 +136,15 @@ MESSAGE_SUBSCRIPTIONS = Shape(
 
 CORRELATED_MESSAGE_SUBSCRIPTIONS = Shape(
     name="correlated-message-subscriptions",
-    source="correlated_messages c LEFT JOIN process_instances i ON i.key = c.instance_key",
+    source=(
+        "correlated_messages c LEFT JOIN process_instances i ON i.key = c.instance_key"
+        " LEFT JOIN process_elements p ON p.definition_key = c.definition_key AND p.element_id = c.element_id"
+    ),
     key="(c.message_key::text || '-' || c.subscription_key)",
     key_kind="text",
     fields=(
         key("messageKey", "c.message_key"),
-        key("subscriptionKey", "c.subscription_key"),
+        key("subscriptionKey", "c.subscription_key + coalesce(p.start_number, 0)"),
         text("messageName", "c.message_name"),
         text("correlationKey", "c.correlation_key"),
         time("correlationTime", "c.correlated_at"),

@@ -470,6 +470,40 @@ async def test_the_cluster_describes_itself(client: Client) -> None:
     assert b"procession" in (await client.get("/metrics")).content
 
 
+async def test_a_message_reaches_whoever_waits_for_it_as_soon_as_the_create_is_acknowledged(client: Client) -> None:
+    await client.deploy(("awaits.bpmn", bpmn("o start -> message m arrival -> O end", "awaits")))
+
+    for number in range(30):
+        body = {"processDefinitionId": "awaits", "variables": {"key": f"a-{number}"}}
+        instance = (await client.ask("POST", "/process-instances", body))["processInstanceKey"]
+        message = {"name": "arrival", "correlationKey": f"a-{number}"}
+        correlated = await client.ask("POST", "/messages/correlation", message, status=200)
+        assert correlated["processInstanceKey"] == instance
+    await client.ask("POST", "/messages/correlation", {"name": "arrival", "correlationKey": "a-0"}, status=404)
+
+
+async def test_message_start_events_are_among_those_who_wait_for_messages(client: Client) -> None:
+    two = "on message one first -> work -> O end; on message two second -> work2 -> O end2"
+    await client.deploy(("begins.bpmn", bpmn(two, "begins")))
+    waiting = {"processDefinitionId": "begins", "messageSubscriptionType": "START_EVENT"}
+    found = await client.items("message-subscriptions", **waiting)
+
+    assert [(item["messageName"], item["elementId"], item["messageSubscriptionState"]) for item in found] == [
+        ("first", "one", "CREATED"),
+        ("second", "two", "CREATED"),
+    ]
+    assert len({item["messageSubscriptionKey"] for item in found}) == 2
+    assert {(item["processInstanceKey"], item["elementInstanceKey"], item["correlationKey"]) for item in found} == {
+        (None, None, None)
+    }
+    await client.ask("POST", "/messages/publication", {"name": "second", "correlationKey": "", "timeToLive": 0})
+    (correlated,) = await client.items("correlated-message-subscriptions", messageName="second")
+    assert correlated["subscriptionKey"] == found[1]["messageSubscriptionKey"]
+    await client.deploy(("begins.bpmn", bpmn("on message one first -> work -> O end", "begins")))
+    states = [item["messageSubscriptionState"] for item in await client.items("message-subscriptions", **waiting)]
+    assert sorted(states) == ["CREATED", "DELETED", "DELETED"]
+
+
 async def test_a_deployed_form_is_found_again_by_its_key_and_by_the_user_task_that_shows_it(client: Client) -> None:
     form = b'{"id": "ask-for-it", "components": []}'
     task = bpmn("o start -> user u -> O end", "asks").replace(
