@@ -13,6 +13,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.answers import activated_job, answer
+from domain.bounds import check_sizes
 from domain.decide import decide, ended, fold, quarantine
 from domain.deployed import Deployed
 from domain.instance import Instance
@@ -50,6 +51,7 @@ JOBS_ROUND_MAX = 100
 JOBS_PER_ACTIVATION_BYTES_MAX = 8 * 1024 * 1024
 """An activation ends once the instances of its jobs count for so much: their variables travel with them."""
 COMMAND_ID_CHARACTERS_MAX = 500
+"""Of a command's id, and of the name of who wants it: both stand beside every event that it leads to."""
 AWAITING_MAX = 10_000
 """Callers who wait for the end of an instance."""
 INDEX_MAX = 2**31 - 1
@@ -57,6 +59,8 @@ INDEX_MAX = 2**31 - 1
 EDGE_MADE = "~"
 """Ids that begin so were made by us and come once; the others are the clients', and are remembered."""
 REASON_CHARACTERS_MAX = 1_000
+REFUSAL_CHARACTERS_MAX = 20_000
+"""Longer reasons are cut in the record of a refusal: they may quote what somebody sent."""
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,11 @@ _encode = CODEC.encode
 def client_chose(command_id: str) -> bool:
     """Say whether an id is a client's, and has to act once for ever."""
     return not command_id.startswith(EDGE_MADE)
+
+
+def stampable(command: c.AnyCommand) -> bool:
+    """Say whether a command's id and who wants it can be stored beside events."""
+    return all(len(text) <= COMMAND_ID_CHARACTERS_MAX and "\0" not in text for text in (command.id, command.by))
 
 
 class Decider:
@@ -211,7 +220,7 @@ class Decider:
                 unit.forward.append(CommandRecord(owner, command, work.reply_to))
                 return ""
         stream = self._loader.resolve(stream_of(command, self.partition, self._next_number), command)
-        if storable(stream) and len(command.id) <= COMMAND_ID_CHARACTERS_MAX and "\0" not in command.id:
+        if storable(stream) and stampable(command):
             return stream
         unit.reply(work, self.partition, unit.last, UNSTORABLE)
         return ""
@@ -294,6 +303,7 @@ class Decider:
         else:
             facts = list(fold(state, decided))
             bodies = [_encode(fact) for fact in facts]
+            check_sizes(facts, bodies)
             self._accept(unit, work, stream, entry, now, facts, bodies)
         if ended(state):
             unit.ended.append(stream)
@@ -425,7 +435,8 @@ class Decider:
     ) -> None:
         unit.rejections += 1
         tag = str(type(command).__struct_config__.tag)
-        fact = e.CommandRejected(command=tag, code=rejected.code, reason=rejected.reason, key=key_of(command) or None)
+        reason = rejected.reason[:REFUSAL_CHARACTERS_MAX]
+        fact = e.CommandRejected(command=tag, code=rejected.code, reason=reason, key=key_of(command) or None)
         unit.bodies.append(_encode(fact))
         unit.records.append(EventRecord(self.partition, unit.last + 1, stream, now, command.id, command.by, fact))
 

@@ -14,7 +14,7 @@ from domain.keys import FIRST_PARTITION
 from domain.results import Rejected
 from streams.clock import Clock
 from streams.jobs_available import JobsAvailable, Waiter
-from streams.log import CommandRecord, Log
+from streams.log import CommandRecord, Log, TooLarge
 from streams.processor import PartitionProcessor
 from streams.replies import LocalReplies
 from streams.tasks import end
@@ -96,6 +96,8 @@ class Gateway:
         try:
             try:
                 await self._log.publish([CommandRecord(partition, command, reply_to)])
+            except TooLarge as error:
+                return Reply(partition, 0, Rejected("INVALID_ARGUMENT", str(error)))
             except Exception as error:
                 raise Unavailable(
                     "the command log takes no commands just now; whether it took this one is unknown"

@@ -24,17 +24,19 @@ from prometheus_client import CollectorRegistry, Counter
 from domain.commands import AnyCommand, Reaction
 from domain.results import Rejected
 from domain.streams import stream_of
-from streams.decider import COMMAND_ID_CHARACTERS_MAX
+from streams.decider import stampable
 from streams.kafka_calls import apart, close
 from streams.loader import storable
-from streams.log import BATCH_RECORDS_MAX, CommandRecord
-from streams.topics import COMMAND_BYTES_MAX, LETTER_BYTES_MAX, Cluster, Topics
+from streams.log import BATCH_RECORDS_MAX, CommandRecord, TooLarge
+from streams.topics import COMMAND_BYTES_MAX, LETTER_BYTES_MAX, RECORD_BYTES_MAX, Cluster, Topics
 from streams.work import UNSTORABLE, target
 
 PUBLISH_SECONDS_MAX: Final = 10.0
 WAIT_MS: Final = 5_000
 """A read that found nothing asks again; the broker answers at once when a record comes."""
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
+HEADERS_BYTES: Final = 64 * 1024
+"""Room in a record for what stands around a command."""
 REASON_CHARACTERS_MAX: Final = 500
 SEAL_BYTES: Final = 16
 SECRET_BYTES: Final = 32
@@ -103,18 +105,25 @@ class KafkaLog:
         """See the port."""
         if not records:
             return
+        values = [_encode(record.command) for record in records]
+        largest = max(map(len, values))
+        if largest > RECORD_BYTES_MAX - HEADERS_BYTES:
+            raise TooLarge(
+                f"expected a command of at most {RECORD_BYTES_MAX - HEADERS_BYTES} bytes, but found {largest}"
+            )
         producer = await self._usable()
         try:
             async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                await apart(self._send(producer, records))
+                await apart(self._send(producer, records, values))
         except BaseException:
             self._replace(producer)
             raise
 
-    async def _send(self, producer: AIOKafkaProducer, records: Sequence[CommandRecord]) -> None:
+    async def _send(
+        self, producer: AIOKafkaProducer, records: Sequence[CommandRecord], values: Sequence[bytes]
+    ) -> None:
         sent: list[asyncio.Future[Any]] = []
-        for record in records:
-            value = _encode(record.command)
+        for record, value in zip(records, values, strict=True):
             headers = [("seal", self._seal(value))]
             if record.reply_to:
                 headers.append(("reply-to", record.reply_to.encode()))
@@ -199,10 +208,11 @@ class KafkaLog:
         value, partition = record.value, record.partition + 1
         if value is None:
             raise NoCommand("expected a command, but found a record without a value")
-        if len(value) > COMMAND_BYTES_MAX:
-            raise NoCommand(f"expected at most {COMMAND_BYTES_MAX} bytes, but found {len(value)}")
         headers: dict[str, bytes] = dict(record.headers)
         sealed = hmac.compare_digest(headers.get("seal", b""), self._seal(value))
+        # A reaction repeats what stands in an event, with a little around it (`domain.bounds`).
+        if len(value) > COMMAND_BYTES_MAX and not sealed:
+            raise NoCommand(f"expected at most {COMMAND_BYTES_MAX} bytes, but found {len(value)}")
         try:
             command = _decode(value) if sealed else self._foreign(record, value)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -319,7 +329,7 @@ def _check_foreign(command: AnyCommand, partitions: int) -> None:
     place = target(command, partitions)
     if isinstance(place, Rejected):
         raise NoCommand(place.reason)
-    if len(command.id) > COMMAND_ID_CHARACTERS_MAX or "\0" in command.id:
+    if not stampable(command):
         raise NoCommand(UNSTORABLE.reason)
     if not storable(stream_of(command, place, lambda: 1)):
         raise NoCommand(UNSTORABLE.reason)

@@ -14,6 +14,10 @@ BATCH_RECORDS_MAX = 200
 """Past this, PostgreSQL gains little and one bad record costs more."""
 
 
+class TooLarge(Exception):  # noqa: N818 - it names what was found
+    """A command does not fit into the Log, and never will."""
+
+
 class CommandRecord(msgspec.Struct, frozen=True):
     """A command at its place in the Log. `reply_to` names the waiting process and caller, or is empty."""
 
@@ -30,7 +34,7 @@ class Log(Protocol):
     async def publish(self, records: Sequence[CommandRecord]) -> None:
         """Return when the records cannot be lost before their events are committed. Order within a partition is kept.
 
-        After an error it is unknown whether they were published.
+        Raise `TooLarge`; after any other error it is unknown whether they were published.
         """
         ...
 

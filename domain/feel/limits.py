@@ -25,6 +25,10 @@ TEXT_CHARACTERS_MAX = 1_048_576
 RESULT_NODES_MAX = 1_100_000
 """Values in one result, counted when it becomes JSON: shared parts count every time they are written."""
 
+RESULT_CHARACTERS_MAX = 8 * 1024 * 1024
+"""Characters of all strings in one result, counted as values are: a string that a thousand items share is written a thousand
+times. As much as there can be in the largest command."""
+
 RESULT_LEVELS_MAX = 200
 """Nesting of a result."""
 

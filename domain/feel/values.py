@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from domain.feel.limits import (
+    RESULT_CHARACTERS_MAX,
     RESULT_LEVELS_MAX,
     RESULT_NODES_MAX,
     STEPS_MAX,
@@ -329,26 +330,38 @@ def to_json(value: Any) -> Any:
 class _Json:
     """One conversion, which counts what it writes."""
 
-    __slots__ = ("nodes",)
+    __slots__ = ("characters", "nodes")
 
     def __init__(self) -> None:
         self.nodes = 0
+        self.characters = 0
 
     def convert(self, value: Any, level: int) -> Any:
         kind = value.__class__
-        if kind is str or kind is int or value is None or kind is bool or kind is Decimal:
+        if kind is str:
+            self.spell(len(value))
+            return value
+        if kind is int or value is None or kind is bool or kind is Decimal:
             return value
         if kind is list:
             self.count(len(value), level)
             return [self.convert(item, level + 1) for item in value]
         if kind is dict:
             self.count(len(value), level)
+            self.spell(sum(map(len, value)))
             return {name: self.convert(item, level + 1) for name, item in value.items()}
         if kind in TEMPORAL_TYPES:
             return json_text(value)
         if kind is Range:
             return range_text(value)
         return exact(value) if kind is float else None
+
+    def spell(self, characters: int) -> None:
+        self.characters += characters
+        if self.characters > RESULT_CHARACTERS_MAX:
+            raise FeelEvaluationError(
+                f"the strings of the result have more than {RESULT_CHARACTERS_MAX} characters together"
+            )
 
     def count(self, values: int, level: int) -> None:
         self.nodes += 1 + values

@@ -1,19 +1,25 @@
 """Edges of the distributed mode: restarts of named members, callers who are too many, where a process says that it is."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from api.app import create_app
+from domain.bounds import EVENT_BYTES_MAX
 from infra.distributed import DistributedEngine
 from infra.run import serving
 from streams import gateway, processor
-from streams.topics import Cluster, Topics, delete
-from tests.kafka.test_distributed import PARTITIONS, Process, process, settings_of, until
+from streams.topics import COMMAND_BYTES_MAX, RECORD_BYTES_MAX, Cluster, Topics, delete
+from tests.kafka.test_distributed import PARTITIONS, Process, process, settings_of, topic_equals_table, until
+from tests.kafka.test_kafka_log import letters
+from tests.support.bpmn import bpmn
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 
@@ -74,6 +80,56 @@ async def test_a_named_member_that_restarts_within_its_session_moves_no_partitio
             assert {each for each in after if after[each] != before[each]} == seconds, (
                 "only what came back was taken anew"
             )
+    await delete(cluster, topics)
+
+
+async def test_variables_that_are_too_large_for_a_record_hold_their_instance_and_nothing_else(
+    database_url: str, cluster: Cluster, topics: Topics
+) -> None:
+    text = "é" * (COMMAND_BYTES_MAX // 2 - 150)  # two bytes each: what counts is what is written
+    models = {
+        "p": "o start -> call inner child -> O end",
+        "twice": "o start -> pack -> call inner child -> O end",
+        "child": "o start -> O end",
+    }
+    async with (
+        process(database_url, cluster, topics) as one,
+        AIOKafkaProducer(**cluster.options, max_request_size=RECORD_BYTES_MAX) as producer,
+    ):
+
+        async def send(**command: Any) -> None:
+            value = json.dumps(command, ensure_ascii=False).encode()
+            assert len(value) <= COMMAND_BYTES_MAX
+            await producer.send_and_wait(topics.commands, value)
+
+        files = [("resources", (f"{name}.bpmn", bpmn(text, name), "text/xml")) for name, text in models.items()]
+        assert (await one.client.post("/v2/deployments", files=files)).is_success
+        # The reaction that calls the child is larger than any command of a producer may be.
+        for number in range(PARTITIONS):
+            await send(type="create-instance", id=f"large-{number}", process_id="p", variables={"a": text})
+        await send(type="create-instance", id="too-large", process_id="twice", variables={"a": text})
+
+        async def happened(what: str, count: int, **wanted: Any) -> list[dict[str, Any]]:
+            async def there() -> bool:
+                return len(await one.search(what, **wanted)) == count
+
+            await until(there, 60)
+            return await one.search(what, **wanted)
+
+        await happened("process-instances", 2 * PARTITIONS, state="COMPLETED")
+        (job,) = await happened("jobs", 1, type="pack")
+        await send(type="complete-job", id="more", key=job["jobKey"], variables={"b": text})
+        (incident,) = await happened("incidents", 1, state="ACTIVE")
+        assert (
+            f"expected facts of at most {EVENT_BYTES_MAX} bytes, but a child-called would have "
+            in incident["errorMessage"]
+        )
+        await send(type="create-instance", id="after", process_id="child", by="somebody")
+        await send(type="create-instance", id="nobody", process_id="child", by="some\0body")
+        await happened("process-instances", 2 * PARTITIONS + 1, state="COMPLETED")
+        (letter,) = await letters(cluster, topics, 1)
+        assert b"without NUL" in dict(letter.headers)["reason"]
+    await topic_equals_table(database_url, cluster, topics)
     await delete(cluster, topics)
 
 

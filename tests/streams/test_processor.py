@@ -1,12 +1,16 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain import commands as c
 from domain import events as e
+from domain.keys import make_key
 from domain.results import Rejected
-from streams.log import CommandRecord
+from streams.decider import REFUSAL_CHARACTERS_MAX
+from streams.log import CommandRecord, TooLarge
+from streams.work import UNSTORABLE
 from tests.streams.harness import engine
 
 
@@ -190,6 +194,53 @@ async def test_a_command_with_too_many_facts_is_refused_and_the_partition_goes_o
         assert isinstance(endless.result, Rejected)
         assert "TooManyFacts" in endless.result.reason
         assert isinstance(fine.result, dict)
+
+
+async def test_a_command_with_a_fact_that_is_too_large_is_refused_and_the_partition_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> O end")
+        monkeypatch.setattr("domain.bounds.EVENT_BYTES_MAX", 5_000)
+        large = await run.create(a="x" * 5_000)
+        fine = await run.create(a="x" * 4_000)
+
+        assert isinstance(large.result, Rejected)
+        assert "expected facts of at most 5000 bytes, but a variables-set would have 50" in large.result.reason
+        assert isinstance(fine.result, dict)
+
+
+async def test_a_long_reason_is_cut_in_the_record_of_a_refusal() -> None:
+    async with engine(partitions=1) as run:
+        reply = await run.create("x" * 100_000)
+        (record,) = await run.events(e.CommandRejected)
+
+        assert isinstance(reply.result, Rejected)
+        assert isinstance(record.event, e.CommandRejected)
+        assert reply.result.reason.startswith(record.event.reason)
+        assert len(record.event.reason) == REFUSAL_CHARACTERS_MAX
+
+
+async def test_a_command_that_does_not_fit_into_the_log_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def publish(records: Any) -> None:
+        raise TooLarge("expected less")
+
+    async with engine(partitions=2) as run:
+        monkeypatch.setattr(run.log, "publish", publish)
+        del run.processors[2]  # another process has it
+        key = make_key(2, 1)
+        reply = await run.gateway.submit(c.SetVariables(key=key, variables={}, **run.stamp()))
+
+        assert reply.result == Rejected("INVALID_ARGUMENT", "expected less")
+
+
+async def test_who_wants_it_has_to_be_storable_too() -> None:
+    async with engine(partitions=1) as run:
+        for by in ("a\0b", "x" * 501):
+            command = msgspec.structs.replace(c.CancelInstance(key=make_key(1, 1), **run.stamp()), by=by)
+            reply = await run.gateway.submit(command)
+
+            assert reply.result == UNSTORABLE
 
 
 async def test_a_key_of_no_partition_is_not_found() -> None:
