@@ -22,6 +22,7 @@ from domain.keys import FIRST_PARTITION
 from eventstore.codec import UnknownEvent
 from eventstore.store import Fenced
 from infra import kafka
+from infra.database_watch import DatabaseWatch
 from infra.engine import CLOSE_SECONDS_MAX, READY_SECONDS_MAX, STOP_SECONDS_MAX, Engine, Projectors
 from infra.engine_lock import EngineCannotStart
 from infra.settings import Settings
@@ -93,9 +94,13 @@ class DistributedEngine(Engine):
     @property
     def ready(self) -> bool:
         """Whether commands are taken: by us for our own partitions, through Kafka for the others."""
-        return self._group.generation > 0 and all(
-            partition in self.processors and self.processors[partition].ready
-            for partition in self._share - self._resting
+        return (
+            self._group.generation > 0
+            and not self._group.aside
+            and all(
+                partition in self.processors and self.processors[partition].ready
+                for partition in self._share - self._resting
+            )
         )
 
     @property
@@ -162,6 +167,11 @@ class DistributedEngine(Engine):
         self._run("group", self._group.run())
         self._run("shares", self._follow_shares())
         self._run("notes", self._take_notes())
+        # Others may reach the database where we do not: our share is theirs for as long.
+        watch = DatabaseWatch(
+            self._dsn, self._settings.kafka_session_seconds, self._group.stand_aside, self._group.take_part
+        )
+        self._run("watch", watch.run())
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
                 while not self.ready and not self.lost.is_set():  # noqa: ASYNC110 - many partitions, no single event
@@ -208,20 +218,28 @@ class DistributedEngine(Engine):
     async def _own(self, partition: int) -> None:
         """Work on a partition until cancelled. Fenced, wait for the group to say that it is ours after all."""
         while True:
-            generation = self._group.generation
+            generation, fenced = self._group.generation, False
             try:
                 await self._work_on(partition)
             except Fenced as error:
+                fenced = True
                 log.warning("partition %d was taken over: %s", partition, error)
             except UnknownEvent:
                 self._resting.add(partition)
                 log.critical("partition %d cannot be read by this version and rests", partition, exc_info=True)
             except Exception:
                 log.exception("partition %d broke; it is taken anew", partition)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.kafka_session_seconds):
-                    while self._group.generation == generation:  # noqa: ASYNC110 - the event belongs to the shares
-                        await asyncio.sleep(LOOK_SECONDS)
+            await self._until_newer(generation)
+            # Whoever took it may be right: cut off from Kafka, we do not hear of new shares.
+            while fenced and self._group.generation == generation and not await self._group.confirm(partition):
+                await self._until_newer(generation)
+
+    async def _until_newer(self, generation: int) -> None:
+        """Return when there is a newer share, or after a session without one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.kafka_session_seconds):
+                while self._group.generation == generation:  # noqa: ASYNC110 - the event belongs to the shares
+                    await asyncio.sleep(LOOK_SECONDS)
 
     async def _work_on(self, partition: int) -> None:
         self._resting.discard(partition)

@@ -38,15 +38,31 @@ class KafkaGroup:
         """Counts the shares given; 0 before the first."""
         self.changed = asyncio.Event()
         """Set with each new share; whoever acts on it clears it."""
+        self._taking_part = asyncio.Event()
+        self._taking_part.set()
         self._cluster = cluster
         self._topics = topics
         self._instance_id = instance_id
         self._session_ms = int(session_seconds * 1000)
         self._consumer: AIOKafkaConsumer | None = None
 
+    @property
+    def aside(self) -> bool:
+        """Whether we want no share."""
+        return not self._taking_part.is_set()
+
+    def stand_aside(self) -> None:
+        """Leave our share to others until `take_part`."""
+        self._taking_part.clear()
+
+    def take_part(self) -> None:
+        """Want a share; so it begins."""
+        self._taking_part.set()
+
     async def run(self) -> None:
         """Be a member until cancelled; come back after errors. Cancelled, it leaves: its share goes to others at once."""
         while True:
+            await self._taking_part.wait()
             try:
                 await self._member()
             except Exception:
@@ -71,9 +87,10 @@ class KafkaGroup:
             async with asyncio.timeout(JOIN_SECONDS_MAX):
                 await apart(consumer.start())
             self._consumer = consumer
-            while True:
+            while not self.aside:
                 # Nothing comes, all is paused; the call says that we live, and raises what goes wrong.
                 await apart(consumer.getmany(timeout_ms=POLL_MS))
+            self.given(())
         finally:
             self._consumer = None
             await close(consumer)
@@ -83,18 +100,30 @@ class KafkaGroup:
 
         Notes of partitions that are not ours are left out; one that fails is made up for by the next.
         """
-        consumer = self._consumer
-        if consumer is None:
-            return
-        places = {TopicPartition(self._topics.commands, each - 1): offset for each, offset in offsets.items()}
-        ours = {where: places[where] for where in consumer.assignment() & places.keys()}
-        if not ours:
-            return
+        ours = {self._place(each): offset for each, offset in offsets.items() if self._has(each)}
+        if ours:
+            await self._commit(ours)
+
+    async def confirm(self, partition: int) -> bool:
+        """Return whether the brokers say, now, that a partition is ours: they take notes of nobody else."""
+        # Nothing read is never wrong, and the next note mends it.
+        return self._has(partition) and await self._commit({self._place(partition): 0})
+
+    def _place(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topics.commands, partition - 1)
+
+    def _has(self, partition: int) -> bool:
+        return self._consumer is not None and self._place(partition) in self._consumer.assignment()
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        assert self._consumer is not None, "only what a consumer has is committed"
         try:
             async with asyncio.timeout(NOTE_SECONDS_MAX):
-                await apart(consumer.commit(ours))
+                await apart(self._consumer.commit(offsets))
         except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
-            log.debug("how far commands are read could not be noted: %s", error)
+            log.debug("the brokers take no note of offsets: %s", error)
+            return False
+        return True
 
     def given(self, partitions: Iterable[int]) -> None:
         """Take a new share."""
