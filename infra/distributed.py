@@ -42,6 +42,8 @@ LET_GO_SECONDS_MAX: Final = 5.0
 """For the batch that is being decided when a partition goes elsewhere."""
 LOOK_SECONDS: Final = 0.02
 """Between two looks at how far the tables are in a partition that another process projects."""
+TAILS_MAX: Final = 16
+"""Partitions of the events topic whose end is looked at together."""
 NOTE_SECONDS: Final = 1.0
 """Between two notes of how far commands are read."""
 OWNED_LOOK_SECONDS: Final = 0.5
@@ -145,7 +147,11 @@ class DistributedEngine(Engine):
         numbers = range(FIRST_PARTITION, FIRST_PARTITION + self.partitions)
         events = [TopicPartition(self._topics.events, number - 1) for number in numbers]
         # The topic first: other processes may be relaying.
-        tails = await asyncio.gather(*(self._tail(where) for where in events))
+        tails = [
+            last
+            for at in range(0, len(events), TAILS_MAX)
+            for last in await asyncio.gather(*(self._tail(where) for where in events[at : at + TAILS_MAX]))
+        ]
         positions = await self.store.positions()
         for number, last in zip(numbers, tails, strict=True):
             if last > positions.get(number, 0):
