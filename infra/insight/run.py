@@ -6,9 +6,9 @@ import logging
 import signal
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, start_http_server
@@ -64,7 +64,7 @@ async def _run(settings: Settings, limits: Limits) -> None:
         logging.getLogger(talkative).setLevel(logging.WARNING)
     async with cluster_of(settings) as cluster:
         with _told_to_stop() as told, _serving(settings) as (metrics, address):
-            async with _watching(settings, cluster, limits) as app:
+            async with _watching(settings, cluster, limits, told) as app:
                 Console().print(
                     f"Procession insight follows {topics_of(settings).events}   its metrics: {address}",
                     highlight=False,
@@ -74,14 +74,16 @@ async def _run(settings: Settings, limits: Limits) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _watching(settings: Settings, cluster: Cluster, limits: Limits) -> AsyncGenerator[InsightApp]:
+async def _watching(
+    settings: Settings, cluster: Cluster, limits: Limits, told: asyncio.Event
+) -> AsyncGenerator[InsightApp]:
     """Run the application; at the end, tell and keep what it has."""
     topics = topics_of(settings)
     partitions = await prepare(cluster, topics)
     with tempfile.TemporaryDirectory(prefix="procession-insight-") as folder:
         app = create_app(cluster, topics, partitions, limits, Path(folder))
         try:
-            await app.start()
+            await _unless(told, app.start())
             yield app
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS_MAX):
@@ -90,6 +92,18 @@ async def _watching(settings: Settings, cluster: Cluster, limits: Limits) -> Asy
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS_MAX):
                     await app.stop()
+
+
+async def _unless(told: asyncio.Event, start: Coroutine[Any, Any, None]) -> None:
+    """Start, but no longer than until we are told to stop: the group may wait for a member that died."""
+    starting, stop = asyncio.create_task(start), asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+    finally:
+        starting.cancel()
+        stop.cancel()
 
 
 @contextlib.contextmanager

@@ -45,6 +45,7 @@ class Insight:
 
     def __init__(self, cluster: Cluster, topics: Topics, folder: Path, **settings: str) -> None:
         (folder / "sla.json").write_text(json.dumps(RULES))
+        (folder / "tmp").mkdir(exist_ok=True)
         self.log = folder / "log"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -56,6 +57,7 @@ class Insight:
                     "PROCESSION_KAFKA_TOPIC_PREFIX": topics.prefix,
                     "PROCESSION_INSIGHT_SLA_FILE": "sla.json",
                     "PROCESSION_INSIGHT_PORT": "0",
+                    "TMPDIR": str(folder / "tmp"),
                     **{f"PROCESSION_{name.upper()}": value for name, value in settings.items()},
                 },
                 stdout=output,
@@ -272,6 +274,17 @@ async def test_the_program_of_the_page_adds_the_partitions_up(cluster: Cluster, 
     assert len(lines) == 12, done.stdout
 
 
+async def test_it_hears_that_it_shall_stop_while_it_starts(cluster: Cluster, ready: Topics, tmp_path: Path) -> None:
+    async with following(cluster, ready, tmp_path) as insight:
+        async with asyncio.timeout(SECONDS_MAX):
+            while not left_behind(tmp_path):  # noqa: ASYNC110 - a test looks from outside
+                await asyncio.sleep(0.01)
+        code = await asyncio.to_thread(insight.end)
+
+    assert code == 0, insight.log.read_text()
+    assert not left_behind(tmp_path)
+
+
 async def test_without_the_engines_topics_it_says_what_is_missing(
     cluster: Cluster, topics: Topics, tmp_path: Path
 ) -> None:
@@ -286,3 +299,8 @@ def first_of(history: History, count: int) -> History:
     part = History(history.partition)
     part.rows = history.rows[:count]
     return part
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """The folders that a process has made for itself."""
+    return list(folder.glob("tmp/*"))
