@@ -25,6 +25,9 @@ READ_SECONDS_MAX: Final = 30.0
 LIST_LENGTH_MAX: Final = 1_000
 """Names in one list of a request (variables to fetch, start instructions, tags)."""
 
+SHOWN_CHARACTERS_MAX: Final = 100
+"""Of a wrong value, in the refusal."""
+
 Body = TypeVar("Body")
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -101,6 +104,8 @@ def _number(text: str) -> Decimal:
     return number
 
 
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
 _DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
 """One per kind of body, made when it first comes."""
 
@@ -120,7 +125,7 @@ def decode(kind: type[Body], body: bytes) -> Body:
     try:
         value: Body = _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
-        raise invalid(_sentence(kind, str(error))) from None
+        raise invalid(_sentence(kind, str(error), body)) from None
     except RecursionError:
         raise invalid(f"expected at most {DEPTH_MAX} levels of JSON, but found more") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -160,7 +165,7 @@ def _has_nul(value: Any) -> bool:
 # --- msgspec's messages in our sentences ------------------------------------------------------------------------------
 
 
-def _sentence(kind: type[Any], message: str) -> str:
+def _sentence(kind: type[Any], message: str, body: bytes) -> str:
     match = _WHERE.match(message)
     assert match is not None, "the pattern takes any text"
     text, path = match.group(1), match.group(2) or "$"
@@ -172,11 +177,22 @@ def _sentence(kind: type[Any], message: str) -> str:
     if expected := _EXPECTED.match(text):
         wanted = " or ".join(_WORDS.get(word, word) for word in expected.group(1).split(" | "))
         found = expected.group(3)
-        came = f"found {_WORDS.get(found, found)}" if found else "it is not"
-        return f"expected {place} to be {wanted}{expected.group(2)}, but {came}"
+        came = _WORDS.get(found, found) if found else _at(path, body)
+        return f"expected {place} to be {wanted}{expected.group(2)}, but found {came}"
     if text.startswith("Object missing required field"):
         return f"expected {place} to have the field {text.split('`')[1]!r}, but it is missing"
     return f"{text} (at {place})" if path != "$" else text
+
+
+def _at(path: str, body: bytes) -> str:
+    """Return what stands at a path of a document that can be decoded, as the beginning of its JSON text."""
+    if "[...]" in path:  # of a map, whose key msgspec does not tell
+        return "another value"
+    value: Any = _decoder(Any).decode(body)
+    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+        value = value[int(index)] if index else value[name]
+    text = _encode(value).decode()
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[:SHOWN_CHARACTERS_MAX]}…"
 
 
 def _field_names(kind: type[Any], path: str) -> tuple[str, ...]:

@@ -58,7 +58,15 @@ async def test_an_unknown_field_of_a_part_is_named_with_what_that_part_may_have(
         ({"processDefinitionId": "p", "variables": []}, "variables", "an object or null", "a list"),
         ({"processDefinitionId": "p", "awaitCompletion": "yes"}, "awaitCompletion", "true or false or null", "a text"),
         ({"processDefinitionKey": 5}, "processDefinitionKey", "a text or null", "an integer"),
-        ({"processDefinitionKey": "five"}, "processDefinitionKey", "[0-9]", "it is not"),
+        ({"processDefinitionKey": "five"}, "processDefinitionKey", "[0-9]", 'found "five"'),
+        ({"processDefinitionKey": "5" * 200}, "processDefinitionKey", "[0-9]", f'found "{"5" * 99}…'),
+        ({"processDefinitionId": "p", "requestTimeout": -1.5}, "requestTimeout", "an integer", "a number"),
+        (
+            {"processDefinitionId": "p", "startInstructions": [{"elementId": "a"}, {"elementId": ""}]},
+            "startInstructions[1].elementId",
+            "a text of length",
+            'found ""',
+        ),
         ([], "the body", "an object", "a list"),
     ],
 )
