@@ -5,7 +5,6 @@ import contextlib
 import gc
 import ipaddress
 import logging
-import signal
 import socket
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any, Final
@@ -20,6 +19,7 @@ from infra.embedded_postgres import EmbeddedPostgres
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart, EngineLost
 from infra.settings import BadSettings, Settings
+from infra.stopping import told_to_stop
 
 GRACE_SECONDS: Final = 5
 """For requests that are being answered when the API is told to stop."""
@@ -80,7 +80,7 @@ def _main(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    with _told_to_stop() as told:
+    with told_to_stop() as told:
         async with serving(settings) as (engine, address):
             line = f"Procession serves on {address}   its documentation: {address}/docs"
             if engine.brokers:
@@ -92,7 +92,7 @@ async def _up(settings: Settings) -> None:
 async def _demo(settings: Settings) -> None:
     out = Console()
     token = settings.api_token.get_secret_value() if settings.api_token else None
-    with _told_to_stop() as told:
+    with told_to_stop() as told:
         async with serving(settings) as (engine, address):
             play = asyncio.create_task(demonstration.play(address, out, token), name="demo")
             try:
@@ -100,20 +100,6 @@ async def _demo(settings: Settings) -> None:
             finally:
                 play.cancel()
                 await asyncio.gather(play, return_exceptions=True)
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Generator[asyncio.Event, None, None]:
-    """Give the event that is set by SIGTERM or SIGINT. A second one is as harmless as the first: stopping is bounded."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    try:
-        yield told
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 async def _until(engine: Engine, told: asyncio.Event, *work: "asyncio.Task[None]") -> None:

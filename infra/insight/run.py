@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Coroutine, Generator
@@ -21,6 +20,7 @@ from infra.insight.topics import prepare
 from infra.kafka import cluster_of, topics_of
 from infra.local_kafka import LocalKafka
 from infra.settings import Settings
+from infra.stopping import told_to_stop
 from streams.insight.limits import BadLimits, Limits
 from streams.topics import Cluster, TopicDoesNotFit
 
@@ -63,7 +63,7 @@ async def _run(settings: Settings, limits: Limits) -> None:
     for talkative in ("faust", "mode", InsightApp.__module__):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     async with cluster_of(settings) as cluster:
-        with _told_to_stop() as told, _serving(settings) as (metrics, address):
+        with told_to_stop() as told, _serving(settings) as (metrics, address):
             async with _watching(settings, cluster, limits, told) as app:
                 Console().print(
                     f"Procession insight follows {topics_of(settings).events}   its metrics: {address}",
@@ -123,19 +123,6 @@ def _serving(settings: Settings) -> Generator[tuple[InsightMetrics, str], None, 
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Generator[asyncio.Event, None, None]:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    try:
-        yield told
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 async def _until(app: InsightApp, metrics: InsightMetrics, told: asyncio.Event) -> None:
