@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.types import Message, Receive
@@ -179,6 +179,8 @@ def _sentence(kind: type[Any], message: str, body: bytes) -> str:
         found = expected.group(3)
         came = _WORDS.get(found, found) if found else _at(path, body)
         return f"expected {place} to be {wanted}{expected.group(2)}, but found {came}"
+    if text.startswith("Invalid enum value"):
+        return f"expected {place} to be one of {', '.join(_words_of(kind, path))}, but found {_at(path, body)}"
     if text.startswith("Object missing required field"):
         return f"expected {place} to have the field {text.split('`')[1]!r}, but it is missing"
     return f"{text} (at {place})" if path != "$" else text
@@ -197,10 +199,20 @@ def _at(path: str, body: bytes) -> str:
 
 def _field_names(kind: type[Any], path: str) -> tuple[str, ...]:
     """Return the names that the object at `path` of a struct may have."""
+    return _struct_names(_struct(_type_at(kind, path)))
+
+
+def _words_of(kind: type[Any], path: str) -> list[str]:
+    """Return the words that a text at `path` of a struct may be."""
+    found = _type_at(kind, path)
+    return [word for part in (found, *get_args(found)) if get_origin(part) is Literal for word in get_args(part)]
+
+
+def _type_at(kind: type[Any], path: str) -> Any:
     found: Any = kind
     for name in re.findall(r"[A-Za-z_$][\w$]*|\[[^\]]*\]", path.removeprefix("$")):
         found = _inner(found) if name.startswith("[") else _field_type(_struct(found), name)
-    return _struct_names(_struct(found))
+    return found
 
 
 def _struct(found: Any) -> Any:

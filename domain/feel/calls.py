@@ -1,6 +1,7 @@
 """Calls: of built-ins, which are chosen by their arguments, and of functions that are values."""
 
 from collections.abc import Callable, Sequence
+from decimal import DecimalException
 from typing import Any
 
 from domain.feel import syntax
@@ -104,7 +105,8 @@ def _guarded(name: str, invoke: Callable[..., Any], arguments: Sequence[Any], ru
     except Failed as failure:
         reason = str(failure)
     except ArithmeticError as failure:
-        reason = str(failure) or "there is no such number"
+        # An error of a decimal has no words but the name of its Python class.
+        reason = "there is no such number" if isinstance(failure, DecimalException) else str(failure)
     run.warn("FUNCTION_INVOCATION_FAILURE", lambda: f"Failed to invoke function '{name}': {reason}")
     return None
 

@@ -334,3 +334,9 @@ async def test_an_idempotency_key_that_another_command_had_is_a_conflict() -> No
 
     assert answer.status_code == 409
     assert "Idempotency-Key" in answer.json()["detail"]
+
+
+async def test_a_word_that_is_none_of_those_allowed_is_told_with_them() -> None:
+    detail = await refused({"sort": [{"field": "jobKey", "order": "UP"}]}, "/v2/jobs/search")
+
+    assert 'sort[0].order to be one of ASC, DESC, asc, desc, but found "UP"' in detail

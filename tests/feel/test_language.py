@@ -305,3 +305,10 @@ def test_a_syntax_error_names_its_place(source: str, line: int, column: int) -> 
 def test_a_failed_assertion_is_an_error_with_its_message() -> None:
     with pytest.raises(FeelEvaluationError, match="no customer"):
         value('assert(customer, customer != null, "no customer")', customer=None)
+
+
+@pytest.mark.parametrize("expression", ["sqrt(-1)", "exp(100000)", "modulo(1, 0)"])
+def test_a_number_that_there_is_not_is_told_in_words(expression: str) -> None:
+    (found,) = compile_expression(expression).explain({}, AT).warnings
+
+    assert found.message.endswith("there is no such number")
