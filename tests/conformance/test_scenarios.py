@@ -1,4 +1,4 @@
-"""Every scenario of the conformance data, through the REST API, as a client would do it."""
+"""Every scenario of the conformance data, through the REST API, as a client would do it, in both modes of the engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +16,9 @@ CASES = scenarios()
 
 @pytest.mark.parametrize("scenario", CASES, ids=[case["id"] for case in CASES])
 async def test_scenario(
-    scenario: dict[str, Any], client: httpx.AsyncClient, record_property: Callable[[str, object], None]
+    scenario: dict[str, Any], mode: str, client: httpx.AsyncClient, record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("conformance", "scenarios")
+    record_property("conformance", f"scenarios, {mode}")
     world = World(client)
     await world.settle()
     try:
