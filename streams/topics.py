@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 COMMAND_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes of the largest command that is read; larger ones become dead letters."""
@@ -140,13 +145,13 @@ async def create(cluster: Cluster, topics: Topics, partitions: int) -> list[str]
     try:
         await _check(admin, topics, partitions)
         found = await _describe(admin, topics)
-        brokers = len((await admin.describe_cluster())["brokers"])
         missing = [topic for topic in wanted(topics, partitions) if topic.name not in found]
-        made = [topic.name for topic in missing if await _make(admin, topic, min(brokers, REPLICATION_MAX))]
+        for topic in missing:
+            await _make(admin, topic)
         await _until_there(admin, topics)
         # Another process may have made them meanwhile, in its own way.
         await _check(admin, topics, partitions)
-        return made
+        return [topic.name for topic in missing]
     finally:
         await admin.close()
 
@@ -200,18 +205,25 @@ async def _check(admin: AIOKafkaAdminClient, topics: Topics, partitions: int) ->
         raise TopicDoesNotFit("; ".join(wrong))
 
 
-async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> bool:
-    settings = dict(topic.settings)
-    if replication == REPLICATION_MAX:
-        settings["min.insync.replicas"] = "2"
-    # Any: aiokafka's answers have their fields made at run time.
-    answer: Any = await admin.create_topics(
-        [NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)]
-    )
-    for _, code, *message in answer.topic_errors:
-        if code and not issubclass(for_code(code), TopicAlreadyExistsError):
+async def _make(admin: AIOKafkaAdminClient, topic: Topic) -> None:
+    """Make a topic on as many brokers as there are. One that was slow to report counts again a moment later: wait for it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + REQUEST_MS_MAX / 1000
+    while True:
+        replication = min(len((await admin.describe_cluster())["brokers"]), REPLICATION_MAX)
+        settings = dict(topic.settings)
+        if replication == REPLICATION_MAX:
+            settings["min.insync.replicas"] = "2"
+        # Any: aiokafka's answers have their fields made at run time.
+        answer: Any = await admin.create_topics(
+            [NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)]
+        )
+        [(_, code, *message)] = answer.topic_errors
+        if not code or issubclass(for_code(code), TopicAlreadyExistsError):
+            return
+        if not issubclass(for_code(code), InvalidReplicationFactorError) or loop.time() > until:
             raise TopicDoesNotFit(f"topic {topic.name} could not be made: {for_code(code).__name__} {message}")
-    return True
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _until_there(admin: AIOKafkaAdminClient, topics: Topics) -> None:
