@@ -15,9 +15,9 @@ import psutil
 from infra.chaos.client import Client
 from infra.settings import PREFIX
 
-READY_SECONDS_MAX: Final = 60.0
+READY_SECONDS_MAX: Final = 200.0
 """A start, with the recovery of a PostgreSQL that was killed in the middle of its work, on a busy machine."""
-STOP_SECONDS_MAX: Final = 60.0
+STOP_SECONDS_MAX: Final = 150.0
 LOOK_SECONDS: Final = 0.02
 LAST_LINES: Final = 30
 """Of the engine's log, for a person who has to find out why."""

@@ -23,7 +23,7 @@ from infra.settings import load
 from streams.topics import Topics
 from tests.kafka.test_distributed import PARTITIONS, process, topic_equals_table, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 PROGRAM = [sys.executable, "-P", "-c", "from infra.cli import main; main()"]
 PASSWORD = "correct horse"
@@ -133,7 +133,7 @@ def procession(*arguments: str, **settings: str) -> "subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
 
 

@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.kafka.test_distributed import PARTITIONS, Process, process, until
 from tests.support.bpmn import bpmn
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 PAGE = ROOT / "docs" / "how-to" / "write-a-consumer.md"
 CATCH_UP_SECONDS_MAX = 60

@@ -21,7 +21,7 @@ from tests.kafka.test_distributed import PARTITIONS, Process, process, settings_
 from tests.kafka.test_kafka_log import letters
 from tests.support.bpmn import bpmn
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 WAITING_MAX = 5
 

@@ -12,7 +12,7 @@ from streams.topics import Cluster, Topics, create, delete
 from tests.docs.pages import ROOT, blocks
 from tests.kafka.test_distributed import PARTITIONS, Process, process, topic_equals_table, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 PAGE = ROOT / "docs" / "how-to" / "survive-failures-with-kafka.md"
 

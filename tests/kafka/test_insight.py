@@ -29,7 +29,7 @@ from tests.insight.histories import START, History, busy, folded, milliseconds
 from tests.kafka.conftest import PARTITIONS
 from tests.kafka.test_access import DOORS, Guarded, guarded  # noqa: F401  # pyright: ignore[reportUnusedImport] - a fixture
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 PROGRAM = [sys.executable, "-P", "-c", "from infra.cli import main; main()", "insight"]
 SECONDS_MAX = 90
@@ -266,7 +266,7 @@ async def test_the_program_of_the_page_adds_the_partitions_up(cluster: Cluster, 
         wanted = expected(histories)
         assert await read_until(cluster, ready, wanted) == wanted, insight.log.read_text()
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=True
     )
 
     lines = done.stdout.splitlines()

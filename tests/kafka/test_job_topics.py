@@ -80,7 +80,7 @@ async def read(cluster: Cluster, topic: str) -> list[Record]:
     """Return all that is in a topic now."""
     found: list[Record] = []
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(20):
+    async with AIOKafkaConsumer(**cluster.options) as consumer, asyncio.timeout(100):
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
@@ -98,7 +98,7 @@ async def records(cluster: Cluster, topics: Topics, count: int, job_type: str = 
         found[:] = await read(cluster, topics.jobs(job_type))
         return len(found) >= count
 
-    await until(there, 40)
+    await until(there)
     return found
 
 
@@ -438,7 +438,7 @@ async def test_the_worker_of_the_documentation_works(database_url: str, cluster:
                 failed = await one.search("jobs", processInstanceKey=bad["processInstanceKey"], state="FAILED")
                 return bool(done and failed)
 
-            await until(worked, 40)
+            await until(worked)
         finally:
             worker.kill()
             await worker.wait()

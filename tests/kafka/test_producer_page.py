@@ -18,7 +18,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.kafka.test_distributed import Process, process, until
 from tests.kafka.test_kafka_log import letters
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 PAGE = ROOT / "docs" / "how-to" / "write-a-producer.md"
 COMPILER = "org.eclipse.jdt:ecj:3.44.0"

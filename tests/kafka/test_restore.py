@@ -29,7 +29,7 @@ from tests.kafka.callers import Callers
 from tests.kafka.test_distributed import PARTITIONS, Process, process, topic_equals_table, until
 from tests.support.bpmn import bpmn
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 MODELS = {
     "jobs": "o start -> pack -> O end",
