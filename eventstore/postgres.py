@@ -30,6 +30,9 @@ SMALL_RECORDS_MAX = 60
 COMMIT_SECONDS_MAX = 30.0
 """A commit that takes longer counts as failed: its connection is closed and the partition is taken anew."""
 
+CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a call on a connection raises that broke or is just breaking; the last, where the server's farewell came between calls."""
+
 _ACQUIRE = """
 INSERT INTO partitions AS p (partition, epoch, owner) VALUES ($1, 1, $2)
 ON CONFLICT (partition) DO UPDATE SET epoch = p.epoch + 1, owner = excluded.owner
@@ -280,5 +283,5 @@ class PostgresEventStore:
 async def _discard(writer: Connection) -> None:
     try:
         await writer.close(timeout=1.0)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except CONNECTION_ERRORS:
         writer.terminate()

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from eventstore.postgres import CONNECTION_ERRORS
+
 LOOK_SECONDS: Final = 1.0
-CLOSED: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class DatabaseWatch:
             while True:
                 try:
                     await self._look()
-                except CLOSED as error:
+                except CONNECTION_ERRORS as error:
                     self._drop()
                     now = time.monotonic()
                     failing_since = failing_since or now

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from eventstore.postgres import CONNECTION_ERRORS
+
 LOCK_KEY: Final = 0x50524F43_0002
 """The advisory lock of a running engine."""
 ACQUIRE_SECONDS_MAX: Final = 3.0
@@ -84,7 +86,7 @@ class EngineLock:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._connection.is_closed():
-                with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with contextlib.suppress(*CONNECTION_ERRORS):
                     if not await self._try():
                         log.error("another engine took this database while it was away: %s", await self._holder())
                         self._connection.terminate()

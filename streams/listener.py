@@ -11,6 +11,8 @@ from typing import Any
 
 import asyncpg
 
+from eventstore.postgres import CONNECTION_ERRORS
+
 LOOK_SECONDS = 1.0
 """Between two looks at whether the connection still stands, and between two tries to come back."""
 
@@ -60,6 +62,6 @@ class Listener:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._connection.is_closed():
-                with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with contextlib.suppress(*CONNECTION_ERRORS):
                     await self._connect()
                     log.info("listening to the database again")
