@@ -45,6 +45,8 @@ class KafkaGroup:
         self._instance_id = instance_id
         self._session_ms = int(session_seconds * 1000)
         self._consumer: AIOKafkaConsumer | None = None
+        self._settled = False
+        """Whether no rebalance is under way, as far as we know."""
 
     @property
     def aside(self) -> bool:
@@ -93,6 +95,7 @@ class KafkaGroup:
             self.given(())
         finally:
             self._consumer = None
+            self._settled = False
             await close(consumer)
 
     async def note(self, offsets: Mapping[int, int]) -> None:
@@ -100,6 +103,8 @@ class KafkaGroup:
 
         Notes of partitions that are not ours are left out; one that fails is made up for by the next.
         """
+        if not self._settled:
+            return  # refused under the generation before, it would make aiokafka leave the one that it has just joined
         ours = {self._place(each): offset for each, offset in offsets.items() if self._has(each)}
         if ours:
             await self._commit(ours)
@@ -125,10 +130,15 @@ class KafkaGroup:
             return False
         return True
 
+    def dealing(self) -> None:
+        """Shares are being given anew."""
+        self._settled = False
+
     def given(self, partitions: Iterable[int]) -> None:
         """Take a new share."""
         self.partitions = frozenset(partitions)
         self.generation += 1
+        self._settled = True
         log.info("partitions of this process: %s", ", ".join(map(str, sorted(self.partitions))) or "none")
         self.changed.set()
 
@@ -140,6 +150,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Go on: all is revoked each time, and most comes back. Whoever takes a partition over fences us."""
+        self._group.dealing()
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Take the share."""

@@ -139,5 +139,6 @@ async def command_offsets(cluster: Cluster, topics: Topics, partitions: int) -> 
     offsets: dict[int, int] = {}
     for number, where in places.items():
         note = noted[where]
-        offsets[number] = first[where] if note is None or note > end[where] else note
+        # 0 says no more than that somebody was a member (`KafkaGroup.confirm`).
+        offsets[number] = note if note and note <= end[where] else first[where]
     return offsets
