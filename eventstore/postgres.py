@@ -30,6 +30,9 @@ SMALL_RECORDS_MAX = 60
 COMMIT_SECONDS_MAX = 30.0
 """A commit that takes longer counts as failed: its connection is closed and the partition is taken anew."""
 
+BLOCKED_SECONDS_MAX = 2.0
+"""So long an earlier owner may take to end its commit; then its connection is closed by the server."""
+
 CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a call on a connection raises that broke or is just breaking; the last, where the server's farewell came between calls."""
 
@@ -37,6 +40,12 @@ _ACQUIRE = """
 INSERT INTO partitions AS p (partition, epoch, owner) VALUES ($1, 1, $2)
 ON CONFLICT (partition) DO UPDATE SET epoch = p.epoch + 1, owner = excluded.owner
 RETURNING epoch, position, command_offset, last_number, marks, reactions_published
+"""
+
+# An engine that stands still between BEGIN and COMMIT holds the row for as long as it stands.
+_UNBLOCK = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
+WHERE a.pid = ANY (pg_blocking_pids($1)) AND a.application_name = $2
 """
 
 _LOAD = """
@@ -105,7 +114,7 @@ class PostgresEventStore:
         writer = self._writers.get(partition)
         if writer is None or writer.is_closed():
             writer = self._writers[partition] = await asyncpg.connect(
-                self._dsn, server_settings={"application_name": f"procession partition {partition}"}
+                self._dsn, server_settings={"application_name": _name(partition)}
             )
         return writer
 
@@ -113,10 +122,19 @@ class PostgresEventStore:
         """See the port."""
         async with asyncio.timeout(COMMIT_SECONDS_MAX):
             writer = await self._writer(partition)
-            row = await writer.fetchrow(_ACQUIRE, partition, owner)
+            row = await self._take(writer, partition, owner)
         assert row is not None, "INSERT … RETURNING returned no row"
         epoch, position, command_offset, last_number, marks, published = row
         return Ownership(partition, epoch, position, command_offset, last_number, _marks.decode(marks), published)
+
+    async def _take(self, writer: Connection, partition: int, owner: str) -> asyncpg.Record | None:
+        taking = asyncio.ensure_future(writer.fetchrow(_ACQUIRE, partition, owner))
+        try:
+            while not (await asyncio.wait((taking,), timeout=BLOCKED_SECONDS_MAX))[0]:
+                await self._pool.execute(_UNBLOCK, writer.get_server_pid(), _name(partition))
+            return await taking
+        finally:
+            taking.cancel()
 
     async def commit(self, batch: Batch) -> None:
         """See the port. After any error but `Fenced` it is not known whether the batch was committed."""
@@ -278,6 +296,11 @@ class PostgresEventStore:
         """See the port."""
         rows = await self._pool.fetch("SELECT partition, position FROM partitions")
         return {row[0]: row[1] for row in rows}
+
+
+def _name(partition: int) -> str:
+    """What the server calls the connection on which a partition is committed."""
+    return f"procession partition {partition}"
 
 
 async def _discard(writer: Connection) -> None:

@@ -2,11 +2,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
 from domain import events as e
 from eventstore.codec import CODEC
+from eventstore.postgres import CONNECTION_ERRORS, PostgresEventStore
 from eventstore.records import EventRecord
 from eventstore.store import Batch, EventStore, Fenced, Outcome, Ownership, VersionConflict
 
@@ -130,3 +132,20 @@ async def test_partitions_are_independent(store: EventStore) -> None:
 
     assert [record.event for record in await store.read(2, 0, 10)] == [flow("two")]
     assert [record.event for record in (await store.load(1, ["s"]))["s"].records] == [flow("one")]
+
+
+async def test_an_owner_that_stands_still_in_the_middle_of_a_commit_does_not_keep_its_partition(
+    pool: "asyncpg.Pool[asyncpg.Record]", database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.postgres.BLOCKED_SECONDS_MAX", 0.1)
+    frozen, heir = PostgresEventStore(pool, database_url), PostgresEventStore(pool, database_url)
+    first = await frozen.acquire(1, "a")
+    await frozen._writers[1].execute("BEGIN; UPDATE partitions SET position = 7 WHERE partition = 1")
+
+    second = await heir.acquire(1, "b")
+
+    assert (second.epoch, second.position) == (first.epoch + 1, 0)
+    with pytest.raises(CONNECTION_ERRORS):
+        await frozen._writers[1].execute("COMMIT")
+    await frozen.close()
+    await heir.close()

@@ -62,8 +62,8 @@ async def wire_to(database_url: str) -> AsyncGenerator[tuple[Wire, str]]:
     """Give a wire, and the address of the same database at its other end."""
     found = re.search(r"host=([^&]+)", database_url)
     assert found is not None, f"expected a socket's folder in {database_url}"
-    # Sockets have short names, and tmp_path may be long.
-    with tempfile.TemporaryDirectory(prefix="wire") as folder:
+    # A socket's path has 107 bytes, and the usual temporary folder may be long.
+    with tempfile.TemporaryDirectory(prefix="wire", dir="/tmp") as folder:
         wire = Wire(str(Path(unquote(found[1])) / SOCKET))
         server = await asyncio.start_unix_server(wire.carry, Path(folder) / SOCKET)
         try:
@@ -108,7 +108,7 @@ async def test_only_the_brokers_confirm_a_share(tmp_path: Path) -> None:
         await create(Cluster(kafka.bootstrap_servers), Topics(), 2)
 
         async def has_all() -> bool:
-            return group.partitions == {1, 2} and await group.confirm(1)
+            return group.partitions == frozenset({1, 2}) and await group.confirm(1)
 
         await until(has_all, WAIT_SECONDS_MAX)
         assert not await group.confirm(3)
