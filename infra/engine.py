@@ -44,6 +44,8 @@ POOL_CONNECTIONS_MIN: Final = 4
 POOL_CONNECTIONS_MAX: Final = 24
 """For projectors, loads and the API's reads; commits have connections of their own."""
 STATEMENT_SECONDS_MAX: Final = 60.0
+STANDSTILL_MILLISECONDS_MAX: Final = 3_000
+"""A process that stands still in the middle of a transaction loses it then: the next projector waits for the rows that it has locked."""
 READY_SECONDS_MAX: Final = 60.0
 """Partitions are owned within milliseconds; this only ends a start on a database that does not answer."""
 STOP_SECONDS_MAX: Final = 10.0
@@ -187,7 +189,10 @@ class Engine:
             max_size=POOL_CONNECTIONS_MAX,
             command_timeout=STATEMENT_SECONDS_MAX,
             reset=_keep_session,
-            server_settings={"application_name": "procession"},
+            server_settings={
+                "application_name": "procession",
+                "idle_in_transaction_session_timeout": f"{STANDSTILL_MILLISECONDS_MAX}ms",
+            },
         )
         self._stack.push_async_callback(_close, self.pool)
         listener = Listener(self._dsn)
