@@ -85,6 +85,9 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._producing = asyncio.Lock()
         self._readers: dict[int, _Reader] = {}
+        self._looker: AIOKafkaConsumer | None = None
+        """Asks where partitions end: a reader's own connection is busy for as long as the broker waits for records."""
+        self._looking = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._dead = dead_letters(registry or CollectorRegistry())
 
@@ -97,6 +100,9 @@ class KafkaLog:
         if self._producer is not None:
             await close(self._producer)
             self._producer = None
+        if self._looker is not None:
+            await close(self._looker)
+            self._looker = None
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     # --- writing -------------------------------------------------------------------------------------------------------
@@ -192,16 +198,19 @@ class KafkaLog:
 
     async def last(self, partition: int) -> int:
         """See the port. Records that are no commands do not count once they are read."""
+        where = TopicPartition(self._topics.commands, partition - 1)
+        async with self._looking:
+            if self._looker is None:
+                looker = _consumer(self._cluster)
+                try:
+                    await apart(looker.start())
+                except BaseException:
+                    await close(looker)
+                    raise
+                self._looker = looker
+            end = int((await apart(self._looker.end_offsets([where])))[where])
         reader = self._readers.get(partition)
-        if reader is not None:
-            end = await apart(reader.end())
-            return reader.given if reader.passed >= end else end
-        other = _Reader(self._cluster, TopicPartition(self._topics.commands, partition - 1), 0)
-        try:
-            await apart(other.consumer.start())
-            return await apart(other.end())
-        finally:
-            await close(other.consumer)
+        return reader.given if reader is not None and reader.passed >= end else end
 
     def _command(self, record: "ConsumerRecord[bytes, bytes]") -> CommandRecord:
         """Return the command in a record. Raise `NoCommand`."""
@@ -266,6 +275,16 @@ class KafkaLog:
             await producer.send_and_wait(topic, start, partition=0, headers=cut)
 
 
+def _consumer(cluster: Cluster) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **cluster.options,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=FETCH_BYTES_MAX,
+    )
+
+
 class _Reader:
     """One consumer of one partition, without a group."""
 
@@ -275,13 +294,7 @@ class _Reader:
         self.passed = after
         """Kafka's offset up to which all is read."""
         self._where = where
-        self.consumer = AIOKafkaConsumer(
-            **cluster.options,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=FETCH_BYTES_MAX,
-        )
+        self.consumer = _consumer(cluster)
 
     async def open(self) -> None:
         """Connect and go to where reading goes on."""
