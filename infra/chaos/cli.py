@@ -1,6 +1,7 @@
 """`procession chaos`: kills at random instants under load, and a report of what survived. The work is done beside it."""
 
 import asyncio
+import logging
 import secrets
 import shutil
 import tempfile
@@ -72,6 +73,8 @@ def _run(folder: Path, rounds: int, seed: int, brokers: int) -> list[str]:
     from infra.chaos.engine_process import EngineFailed  # noqa: PLC0415
     from infra.chaos.run import Chaos  # noqa: PLC0415
 
+    # Its brokers die on purpose: each refused connection is a line.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     began = time.monotonic()
     distributed = DistributedSite(folder, brokers=brokers) if brokers else None
     site: Site = distributed or EmbeddedSite(folder)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,7 +40,10 @@ class EngineProcess:
 
     def start(self) -> None:
         """Start it; it is not ready yet."""
-        program = [sys.executable, "-P", "-c", "from infra.cli import main; main()", "up"]
+        # Ends with us, should we be killed.
+        setpriv = shutil.which("setpriv")
+        prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+        program = [*prefix, sys.executable, "-P", "-c", "from infra.cli import main; main()", "up"]
         environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
