@@ -4,6 +4,7 @@ One table of operations serves the routing (two dictionary look-ups, whatever th
 the OpenAPI document. It knows no operation by name.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -200,6 +201,9 @@ class Operations:
             answer = self._problem(problem, scope)
         except bodies.Gone:
             return
+        except asyncio.CancelledError:
+            # Only the server cancels, when it stops and its patience is over; the task ends with the answer.
+            answer = self._problem(unavailable("this process stops; try again"), scope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             answer = self._problem(_failure(error, scope), scope)
         await respond(send, answer, head=scope["method"] == "HEAD")

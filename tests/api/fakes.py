@@ -26,7 +26,7 @@ class FakeGateway:
     """Answers each command with `result`, at position 2-41."""
 
     result: dict[str, Any] | Rejected = field(default_factory=dict[str, Any])
-    error: Exception | None = None
+    error: BaseException | None = None
     commands: list[AnyCommand] = field(default_factory=list[AnyCommand])
     polls: int = 0
     cancelled: int = 0

@@ -179,11 +179,12 @@ async def test_a_refusal_of_the_engine_has_its_status_and_reason(code: Any, stat
     [
         (Overloaded("4,000 commands wait"), 503, "RESOURCE_EXHAUSTED"),
         (Unavailable("nobody"), 503, "UNAVAILABLE"),
+        (asyncio.CancelledError(), 503, "UNAVAILABLE"),
         (NoAnswer("late"), 504, "DEADLINE_EXCEEDED"),
         (RuntimeError("secret"), 500, "INTERNAL_ERROR"),
     ],
 )
-async def test_trouble_of_the_engine_is_told_without_its_inside(error: Exception, status: int, title: str) -> None:
+async def test_trouble_of_the_engine_is_told_without_its_inside(error: BaseException, status: int, title: str) -> None:
     async with client_of(FakeEngine(FakeGateway(error=error))) as client:
         answer = await client.post(f"/v2/jobs/{JOB_KEY}/completion")
 
