@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from domain.keys import partition_of
 from infra.engine_lock import EngineCannotStart
 from streams.topics import Cluster, Topics, create, delete
 from tests.docs.pages import ROOT, blocks
@@ -84,8 +85,11 @@ async def test_an_events_topic_that_is_lost_under_a_running_engine_is_filled_by_
         await engine.post("/process-instances", {"processDefinitionId": "p"})
         await remove(cluster, topics.events)
         await create(cluster, topics, PARTITIONS)
-        for _ in range(2 * PARTITIONS):
-            await engine.post("/process-instances", {"processDefinitionId": "p"})
+        # A relay finds out when it has something to bring: chance decides where an instance goes, so until each has.
+        moved: set[int] = set()
+        while len(moved) < PARTITIONS:
+            made = await engine.post("/process-instances", {"processDefinitionId": "p"})
+            moved.add(partition_of(int(made["processInstanceKey"])))
 
         async def filled() -> bool:
             return engine.engine._at_rest()  # pyright: ignore[reportPrivateUsage]  # relays included
