@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from functools import partial
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from domain.instance import Instance, evolve
 from eventstore.codec import CODEC
-from streams.relay import Relay
+from streams.pulse import Pulse
+from streams.relay import NoMore, Relay
 from streams.rows import PostgresEventRows
 from streams.topic_check import check_topic
 from streams.topics import Cluster, Topics, create, delete
@@ -45,14 +45,10 @@ async def measure_topics(dsn: str, cluster: Cluster) -> dict[str, float]:
 async def _relay(cluster: Cluster, topics: Topics, table: PostgresEventRows, positions: Mapping[int, int]) -> float:
     begin = time.perf_counter()
     for partition, position in positions.items():
-        relay = Relay(partition, table, cluster, topics, partial(_same, position))
+        relay = Relay(partition, table, cluster, topics, NoMore(position), Pulse())
         await relay.catch_up(position)
         assert relay.relayed == position, f"expected {position} events, but {relay.relayed} were relayed"
     return time.perf_counter() - begin
-
-
-def _same(position: int) -> int:
-    return position
 
 
 async def _check(cluster: Cluster, topics: Topics, table: PostgresEventRows, positions: Mapping[int, int]) -> float:

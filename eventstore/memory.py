@@ -125,3 +125,8 @@ class MemoryEventStore:
     async def positions(self) -> Mapping[int, int]:
         """See the port."""
         return {partition: at.ownership.position for partition, at in self._partitions.items()}
+
+    async def holder(self, partition: int) -> tuple[int, str]:
+        """See the port."""
+        at = self._at(partition)
+        return at.ownership.epoch, at.owner

@@ -297,6 +297,11 @@ class PostgresEventStore:
         rows = await self._pool.fetch("SELECT partition, position FROM partitions")
         return {row[0]: row[1] for row in rows}
 
+    async def holder(self, partition: int) -> tuple[int, str]:
+        """See the port."""
+        row = await self._pool.fetchrow("SELECT epoch, owner FROM partitions WHERE partition = $1", partition)
+        return (0, "") if row is None else (row[0], row[1])
+
 
 def _name(partition: int) -> str:
     """What the server calls the connection on which a partition is committed."""

@@ -115,3 +115,7 @@ class EventStore(Protocol):
     async def positions(self) -> Mapping[int, int]:
         """Return the last position of each partition."""
         ...
+
+    async def holder(self, partition: int) -> tuple[int, str]:
+        """Return the epoch and the name of the partition's owner; 0 and nothing if it never had one."""
+        ...

@@ -33,6 +33,7 @@ from streams.kafka_log import SECRET_BYTES, KafkaLog
 from streams.listener import Listener
 from streams.log import Log
 from streams.projector import Projector
+from streams.pulse import Pulse
 from streams.relay import Relay, RelayMetrics, TopicUnreadable, tail
 from streams.rows import PostgresEventRows
 from streams.tasks import end
@@ -65,6 +66,7 @@ class DistributedEngine(Engine):
         self._topics = kafka.topics_of(settings)
         self._relays: dict[int, Relay] = {}
         self._relay_metrics = RelayMetrics(self.metrics)
+        self._pulse = Pulse()
         self._publishers: dict[int, JobPublisher] = {}
         self._publisher_metrics = JobTopicMetrics(self.metrics)
         self._owning: dict[int, asyncio.Task[None]] = {}
@@ -173,6 +175,7 @@ class DistributedEngine(Engine):
         self._run("group", self._group.run())
         self._run("shares", self._follow_shares())
         self._run("notes", self._take_notes())
+        self._run("pulse", self._pulse.run())
         # Others may reach the database where we do not: our share is theirs for as long.
         watch = DatabaseWatch(
             self._dsn, self._settings.kafka_session_seconds, self._group.stand_aside, self._group.take_part
@@ -256,7 +259,8 @@ class DistributedEngine(Engine):
             PostgresEventRows(self.pool),
             self._cluster,
             self._topics,
-            lambda: processor.position,
+            processor,
+            self._pulse,
             self._relay_metrics,
         )
         processor.sinks.append(relay.hand)

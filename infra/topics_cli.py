@@ -144,7 +144,8 @@ async def _describe(settings: Settings) -> "tuple[list[Topic], list[str]]":
 
 async def _refill(settings: Settings) -> int:
     from infra.engine_lock import EngineLock  # noqa: PLC0415 - as above
-    from streams.relay import Relay  # noqa: PLC0415 - as above
+    from streams.pulse import Pulse  # noqa: PLC0415 - as above
+    from streams.relay import NoMore, Relay  # noqa: PLC0415 - as above
     from streams.rows import PostgresEventRows  # noqa: PLC0415 - as above
     from streams.topics import check  # noqa: PLC0415 - as above
 
@@ -162,7 +163,8 @@ async def _refill(settings: Settings) -> int:
                         PostgresEventRows(both.pool),
                         both.cluster,
                         both.topics,
-                        _fixed(position),
+                        NoMore(position),
+                        Pulse(),
                     )
                     await relay.catch_up(position, _shown_on(bar, shown))
                     missing += relay.relayed
@@ -235,10 +237,6 @@ def _run(work: Any) -> Any:
     except ends as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-
-
-def _fixed(position: int) -> Callable[[], int]:
-    return lambda: position
 
 
 def _shown_on(bar: Progress, task: TaskID) -> Callable[[int], None]:

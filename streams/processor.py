@@ -133,6 +133,10 @@ class PartitionProcessor:
             or len(self._outbox)
         )
 
+    async def still_owns(self) -> bool:
+        """Return whether nobody else has taken the partition."""
+        return await self._parts.store.holder(self.partition) == (self._epoch, self._parts.owner)
+
     def stop(self) -> None:
         """Finish what is being decided, then return from `run`."""
         self._stopping = True
@@ -164,6 +168,13 @@ class PartitionProcessor:
 
     async def _own(self) -> None:
         """Take the partition, find out what became of the last batch, and derive what was not yet carried out or published."""
+        if self._epoch:
+            # An error may have been all that we noticed of another owner: what we lost is not ours to take back.
+            epoch, owner = await self._parts.store.holder(self.partition)
+            if owner != self._parts.owner:
+                raise Fenced(
+                    f"expected epoch {self._epoch} of partition {self.partition}, but {owner} has it with {epoch}"
+                )
         owned = await self._parts.store.acquire(self.partition, self._parts.owner)
         self._clear_up(owned)
         last = await self._parts.store.read(self.partition, owned.position - 1, 1) if owned.position else ()

@@ -8,16 +8,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.produce import ProduceRequest
 from prometheus_client import CollectorRegistry, Gauge
 
 from streams.kafka_calls import apart, close
+from streams.pulse import Pulse
 from streams.rows import EventRow, EventRows, rows_of
 from streams.topics import LETTER_BYTES_MAX, Cluster, Topics
 from streams.unit import Unit
@@ -30,6 +34,8 @@ BATCH_BYTES: Final = 256 * 1024
 SEND_SECONDS_MAX: Final = 30.0
 STALE_SECONDS: Final = 2.0
 """Events that waited for longer may have been relayed by another owner meanwhile: the topic is looked at first."""
+OWNED_LOOK_SECONDS: Final = 0.5
+"""Between two looks at whether a partition is ours after all; whoever runs us ends us when it is not."""
 TAIL_RECORDS: Final = 100
 """Looked through for the last position: somebody else's records or a zombie's may stand behind it."""
 TAIL_MS: Final = 5_000
@@ -45,6 +51,10 @@ class TopicUnreadable(Exception):  # noqa: N818 - it names what was found
     """The end of the events topic does not say where it stands."""
 
 
+class StoodStill(KafkaError):  # type: ignore[misc]  # noqa: N818 - aiokafka ships no types; it names what happened
+    """Others may have relayed meanwhile what a client was about to send."""
+
+
 class RelayMetrics:
     """How far the topic is, for all partitions of an engine."""
 
@@ -57,8 +67,32 @@ class RelayMetrics:
         )
 
 
+class Owner(Protocol):
+    """Whoever writes the partition, in this process."""
+
+    @property
+    def position(self) -> int:
+        """Return the position up to which events are committed, as far as the owner knows."""
+        ...
+
+    async def still_owns(self) -> bool:
+        """Return whether nobody else has become the owner."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoMore:
+    """An owner that writes nothing more."""
+
+    position: int
+
+    async def still_owns(self) -> bool:
+        """See the port."""
+        return True
+
+
 class Relay:
-    """One per partition that this process owns. `committed` tells the position up to which events are its owner's."""
+    """One per partition that this process owns."""
 
     def __init__(
         self,
@@ -66,7 +100,8 @@ class Relay:
         rows: EventRows,
         cluster: Cluster,
         topics: Topics,
-        committed: Callable[[], int],
+        owner: Owner,
+        pulse: Pulse,
         metrics: RelayMetrics | None = None,
     ) -> None:
         self.partition = partition
@@ -77,7 +112,10 @@ class Relay:
         self._rows = rows
         self._cluster = cluster
         self._where = TopicPartition(topics.events, partition - 1)
-        self._committed = committed
+        self._owner = owner
+        self._pulse = pulse
+        self._standstills = 0
+        """Those that there had been when the topic was looked at last."""
         metrics = metrics or RelayMetrics(CollectorRegistry())
         self._lag, self._at = metrics.lag.labels(str(partition)), metrics.position.labels(str(partition))
         self._handed: deque[EventRow] = deque()
@@ -104,7 +142,7 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether all that is committed is in the topic."""
-        return self.position >= self._committed()
+        return self.position >= self._owner.position
 
     async def run(self) -> None:
         """Relay for ever; come back after errors."""
@@ -112,6 +150,8 @@ class Relay:
         while True:
             try:
                 await self._follow(None)
+            except StoodStill:
+                log.warning("partition %d: the process stood still; its topic is looked at anew", self.partition)
             except Exception:
                 log.exception("partition %d cannot be relayed; trying again in %.2f s", self.partition, pause)
             await asyncio.sleep(pause)
@@ -132,12 +172,13 @@ class Relay:
         try:
             async with asyncio.timeout(SEND_SECONDS_MAX):
                 await apart(producer.start())
+            self._guard(producer)
             await self._find()
             while upto is None or self.position < upto:
                 self._changed.clear()
                 rows = await self._next()
                 if not rows:
-                    self._lag.set(max(self._committed() - self.position, 0))
+                    self._lag.set(max(self._owner.position - self.position, 0))
                     await self._changed.wait()
                 elif self._stale:
                     await self._find()
@@ -147,8 +188,22 @@ class Relay:
         finally:
             await close(producer)
 
+    def _guard(self, producer: AIOKafkaProducer) -> None:
+        """Have the client send no batch after a standstill, however far it had come with it: the look is just before the write."""
+        send = producer.client.send
+
+        async def send_unless_stale(node_id: int, request: object, **rest: Any) -> object:
+            if isinstance(request, ProduceRequest) and self._pulse.look() != self._standstills:
+                raise StoodStill
+            return await send(node_id, request, **rest)
+
+        producer.client.send = send_unless_stale
+
     async def _find(self) -> None:
-        """Look where the topic stands."""
+        """Look where the topic stands. What is no longer ours to relay is another's."""
+        self._standstills = self._pulse.look()
+        while not await self._owner.still_owns():  # noqa: ASYNC110 - another process is the one that knows
+            await asyncio.sleep(OWNED_LOOK_SECONDS)
         self._move(await apart(tail(self._cluster, self._where)))
         self._behind = True
         self._handed.clear()
@@ -159,7 +214,7 @@ class Relay:
         while self._handed and self._handed[0].position <= position:
             self._handed.popleft()
         self._at.set(position)
-        self._lag.set(max(self._committed() - position, 0))
+        self._lag.set(max(self._owner.position - position, 0))
 
     async def _next(self) -> Sequence[EventRow]:
         """Return the events that follow, from memory or from the table; none if there are none yet."""
@@ -172,9 +227,9 @@ class Relay:
             return ()
         # What is committed from here on is handed over. What another owner committed is theirs to relay.
         self._behind = False
-        count = min(self._committed() - self.position, ROWS_MAX)
+        count = min(self._owner.position - self.position, ROWS_MAX)
         rows = await self._rows.read(self.partition, self.position, count) if count > 0 else ()
-        if rows and rows[-1].position < self._committed():
+        if rows and rows[-1].position < self._owner.position:
             self._behind = True
             self._handed.clear()
         self._fresh = asyncio.get_running_loop().time()
@@ -182,8 +237,9 @@ class Relay:
 
     @property
     def _stale(self) -> bool:
-        """Whether another owner may have relayed meanwhile what we have: this process may have been standing still."""
-        return asyncio.get_running_loop().time() - self._fresh > STALE_SECONDS
+        """Whether another owner may have relayed meanwhile what we have, or what a commit that ends only now gives us."""
+        waited = asyncio.get_running_loop().time() - self._fresh
+        return waited > STALE_SECONDS or self._pulse.look() != self._standstills
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[EventRow]) -> None:
         """Bring them to the topic, one batch at a time: what a client holds goes out after any pause, so it holds little."""

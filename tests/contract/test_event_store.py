@@ -46,6 +46,14 @@ async def test_a_new_partition_is_empty(store: EventStore) -> None:
     assert await store.read(2, 0, 10) == []
 
 
+async def test_a_partition_names_its_owner(store: EventStore) -> None:
+    before = await store.holder(2)
+    await store.acquire(2, "me")
+    await store.acquire(2, "you")
+
+    assert (before, await store.holder(2)) == ((0, ""), (2, "you"))
+
+
 async def test_what_was_committed_is_read_in_order_and_equal(store: EventStore) -> None:
     owned = await store.acquire(1, "me")
     event = e.VariablesSet(

@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from infra.local_kafka import LocalKafka
+from streams.pulse import Pulse
 from streams.relay import Relay, TopicUnreadable, tail
 from streams.rows import EventRow
 from streams.topic_check import check_topic
@@ -27,6 +28,8 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[EventRow] = []
+        self.owned = True
+        self.asked = 0
 
     def add(self, count: int) -> None:
         for _ in range(count):
@@ -38,16 +41,36 @@ class Table:
                 )
             )
 
+    @classmethod
+    def like(cls, other: "Table") -> "Table":
+        """The same rows, with an owner of their own."""
+        table = cls()
+        table.rows = other.rows
+        return table
+
     @property
     def position(self) -> int:
         return len(self.rows)
+
+    async def still_owns(self) -> bool:
+        self.asked += 1
+        return self.owned
 
     async def read(self, partition: int, after: int, limit: int) -> Sequence[EventRow]:
         return self.rows[after : after + limit]
 
 
-def relay_of(table: Table, cluster: Cluster, topics: Topics) -> Relay:
-    return Relay(1, table, cluster, topics, lambda: table.position)
+class Stops(Pulse):
+    """Stands still when the test says so."""
+
+    number = 0
+
+    def look(self) -> int:
+        return self.number
+
+
+def relay_of(table: Table, cluster: Cluster, topics: Topics, pulse: Pulse | None = None) -> Relay:
+    return Relay(1, table, cluster, topics, table, pulse or Pulse())
 
 
 @asynccontextmanager
@@ -137,6 +160,31 @@ async def test_a_broker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
         assert (report.problems, report.last) == ([], 2_000)
     finally:
         await kafka.stop()
+
+
+async def test_one_that_stood_still_brings_nothing_that_another_owner_brought(cluster: Cluster, made: Topics) -> None:
+    table, pulse = Table(), Stops()
+    table.add(10)
+    relay = relay_of(table, cluster, made, pulse)
+    async with running(relay):
+        await relayed(relay, 10)
+        table.add(10)
+        await relay_of(table, cluster, made).catch_up(20)
+        # It wakes up, learns only now that a commit of before had arrived, and is not told yet that others own it.
+        pulse.number, table.owned, table.asked = 1, False, 0
+        relay._handed.extend(table.rows[10:])
+        relay._fresh = asyncio.get_running_loop().time()
+        relay._changed.set()
+        async with asyncio.timeout(40):
+            while table.asked < 2:  # noqa: ASYNC110 - a test looks from outside
+                await asyncio.sleep(0.01)
+        table.add(5)
+        await relay_of(Table.like(table), cluster, made).catch_up(25)
+        table.owned = True
+        await relayed(relay, 25)
+
+    report = await check_topic(cluster, made, 1, table, 25)
+    assert (report.problems, report.repeated, report.records) == ([], 0, 25)
 
 
 async def test_a_topic_that_differs_from_the_table_is_told(cluster: Cluster, made: Topics) -> None:

@@ -73,6 +73,10 @@ class FaultyStore:
         found: Mapping[str, Outcome] = await self.faults.around(self.store.outcomes(partition, command_ids))
         return found
 
+    async def holder(self, partition: int) -> tuple[int, str]:
+        found: tuple[int, str] = await self.faults.around(self.store.holder(partition))
+        return found
+
     async def owners(self, partition: int, blocks: Sequence[int]) -> Mapping[int, int]:
         found: Mapping[int, int] = await self.faults.around(self.store.owners(partition, blocks))
         return found

@@ -173,6 +173,28 @@ async def test_an_owner_that_was_replaced_commits_nothing_and_answers_nobody(see
             await check(owner, 10)
 
 
+@pytest.mark.parametrize("seed", range(6))
+async def test_an_owner_that_was_replaced_takes_nothing_back_when_its_connection_breaks(seed: int) -> None:
+    faults = Faults(Random(seed))
+    store, log, tables = MemoryEventStore(), MemoryLog(), MemoryTables()
+    async with engine(store=FaultyStore(store, faults), log=log, tables=tables, partitions=1, owner="zombie") as zombie:
+        await deployed(zombie)
+        async with engine(store=store, log=log, tables=MemoryTables(), partitions=1, owner="owner"):
+            held = await store.holder(1)
+            faults.share = 1.0
+            asking = asyncio.ensure_future(
+                zombie.gateway.submit(c.CancelInstance(key=make_key(1, 1_000), **zombie.stamp()))
+            )
+            await zombie.until(lambda: faults.count > 0)
+            faults.share = 0.0
+
+            with pytest.raises(Fenced):
+                await zombie.tasks[0]
+            with pytest.raises(Unavailable):
+                await asking
+            assert await store.holder(1) == held == (2, "owner")
+
+
 class Slow(MemoryEventStore):
     """Commits wait for a gate."""
 
