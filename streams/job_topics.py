@@ -145,7 +145,7 @@ class JobPublisher:
         producer = AIOKafkaProducer(
             **self._cluster.options,
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type="zstd",
             max_batch_size=BATCH_BYTES,
             max_request_size=LETTER_BYTES_MAX,
         )

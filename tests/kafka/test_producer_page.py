@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import jgo
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from infra.local_kafka import programs
+from infra.maven_jars import fetch
 from streams.topics import Cluster, Topics, delete
 from tests.docs.pages import ROOT, blocks
 from tests.kafka.test_distributed import Process, process, until
@@ -97,7 +97,7 @@ async def test_python(engine: Process, page: Page, tmp_path: Path) -> None:
 async def test_java(engine: Process, page: Page, tmp_path: Path) -> None:
     java, class_path = programs()
     (tmp_path / "CreateOrder.java").write_text(page.program("java"))
-    compiler = f"{jgo.build(COMPILER).path}/modules/*"
+    compiler = f"{fetch(COMPILER)}/modules/*"
     options = ("-17", "-classpath", _spelt_out(class_path), "-d", ".")
     await run(
         java,
