@@ -242,7 +242,7 @@ async def test_a_restart_delivers_what_is_available_and_nothing_that_is_leased(
             await one.engine.set_time(None)
     async with process(database_url, cluster, topics) as one:
         await forward(one, TIMEOUT.total_seconds() + 1)
-        assert Counter(keys(await read(cluster, topics.jobs("pack")))) == dict.fromkeys(keys(found), 2)
+        assert Counter(keys(await records(cluster, topics, 12))) == dict.fromkeys(keys(found), 2)
     await delete(cluster, topics)
 
 
