@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry, Counter
 from domain import events as e
 from domain.commands import ActivateJobs, AnyCommand, FailJob, UpdateJob
 from streams.clock import Clock
-from streams.kafka_calls import apart, close
+from streams.kafka_calls import apart, producing
 from streams.processor import PartitionProcessor
-from streams.topics import LETTER_BYTES_MAX, RECORD_BYTES_MAX, Cluster, Topics
+from streams.topics import RECORD_BYTES_MAX, Cluster, Topics
 from streams.unit import Unit
 from streams.work import Overloaded, Reply, Unavailable, Work
 
@@ -142,24 +142,13 @@ class JobPublisher:
         return self._stopped.is_set() and not self._hand
 
     async def _follow(self) -> None:
-        producer = AIOKafkaProducer(
-            **self._cluster.options,
-            enable_idempotence=True,
-            compression_type="zstd",
-            max_batch_size=BATCH_BYTES,
-            max_request_size=LETTER_BYTES_MAX,
-        )
-        try:
-            async with asyncio.timeout(SEND_SECONDS_MAX):
-                await apart(producer.start())
+        async with producing(self._cluster, BATCH_BYTES) as producer:
             while not self._over:
                 self._changed.clear()
                 if self._hand:  # what another producer could not write
                     await self._write(producer)
                 elif not await self._round(producer):
                     await self._rest()
-        finally:
-            await close(producer)
 
     async def _round(self, producer: AIOKafkaProducer) -> bool:
         """Deliver a batch of each type that may have jobs; say whether there were any."""

@@ -1,11 +1,15 @@
-"""Calls of aiokafka that can be cancelled and come to an end: on its own it may do neither."""
+"""aiokafka's clients and calls, so that they can be cancelled and come to an end: on its own it may do neither."""
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from streams.topics import LETTER_BYTES_MAX, Cluster
+
+START_SECONDS_MAX: Final = 30.0
 CLOSE_SECONDS_MAX: Final = 5.0
 
 _T = TypeVar("_T")
@@ -39,3 +43,37 @@ async def close(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     task.add_done_callback(_forget)
     await asyncio.wait((task,), timeout=CLOSE_SECONDS_MAX)
     task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def producing(cluster: Cluster, batch_bytes: int) -> AsyncGenerator[AIOKafkaProducer]:
+    """Give a producer whose records come once and in order. After an error take another one: its numbers may have a hole."""
+    producer = AIOKafkaProducer(
+        **cluster.options,
+        enable_idempotence=True,
+        compression_type="zstd",
+        max_batch_size=batch_bytes,
+        max_request_size=LETTER_BYTES_MAX,
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            await apart(producer.start())
+        yield producer
+    finally:
+        await close(producer)
+
+
+@contextlib.asynccontextmanager
+async def reading(cluster: Cluster, where: TopicPartition) -> AsyncGenerator[tuple[AIOKafkaConsumer, int, int]]:
+    """Give a consumer of no group at the beginning of a partition, and the offsets where that begins and ends."""
+    consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
+    try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            await consumer.start()
+            consumer.assign([where])
+            first = int((await consumer.beginning_offsets([where]))[where])
+            end = int((await consumer.end_offsets([where]))[where])
+            consumer.seek(where, first)
+        yield consumer, first, end
+    finally:
+        await close(consumer)

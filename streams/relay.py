@@ -14,16 +14,16 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest
 from prometheus_client import CollectorRegistry, Gauge
 
-from streams.kafka_calls import apart, close
+from streams.kafka_calls import apart, producing, reading
 from streams.pulse import Pulse
 from streams.rows import EventRow, EventRows, rows_of
-from streams.topics import LETTER_BYTES_MAX, Cluster, Topics
+from streams.topics import Cluster, Topics
 from streams.unit import Unit
 
 ROWS_MAX: Final = 2_000
@@ -162,16 +162,7 @@ class Relay:
         await self._follow(upto, tell)
 
     async def _follow(self, upto: int | None, tell: Callable[[int], None] = lambda _: None) -> None:
-        producer = AIOKafkaProducer(
-            **self._cluster.options,
-            enable_idempotence=True,
-            compression_type="zstd",
-            max_batch_size=BATCH_BYTES,
-            max_request_size=LETTER_BYTES_MAX,
-        )
-        try:
-            async with asyncio.timeout(SEND_SECONDS_MAX):
-                await apart(producer.start())
+        async with producing(self._cluster, BATCH_BYTES) as producer:
             self._guard(producer)
             await self._find()
             while upto is None or self.position < upto:
@@ -185,8 +176,6 @@ class Relay:
                 else:
                     await self._send(producer, rows)
                     tell(self.position)
-        finally:
-            await close(producer)
 
     def _guard(self, producer: AIOKafkaProducer) -> None:
         """Have the client send no batch after a standstill, however far it had come with it: the look is just before the write."""
@@ -312,22 +301,14 @@ def position_of(record: "ConsumerRecord[bytes, bytes]") -> int | None:
 
 async def tail(cluster: Cluster, where: TopicPartition) -> int:
     """Return the highest position at the end of a partition of the events topic; 0 if there is none. Raise `TopicUnreadable`."""
-    consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
-    try:
-        async with asyncio.timeout(SEND_SECONDS_MAX):
-            await consumer.start()
-            consumer.assign([where])
-            first = (await consumer.beginning_offsets([where]))[where]
-            end = (await consumer.end_offsets([where]))[where]
-            if first == end:
-                return 0
-            consumer.seek(where, max(first, end - TAIL_RECORDS))
-            highest = 0
-            while await consumer.position(where) < end:
-                for record in (await consumer.getmany(where, timeout_ms=TAIL_MS)).get(where, []):
-                    highest = max(highest, position_of(record) or 0)
-    finally:
-        await close(consumer)
+    highest = 0
+    async with asyncio.timeout(SEND_SECONDS_MAX), reading(cluster, where) as (consumer, first, end):
+        if first == end:
+            return 0
+        consumer.seek(where, max(first, end - TAIL_RECORDS))
+        while await consumer.position(where) < end:
+            for record in (await consumer.getmany(where, timeout_ms=TAIL_MS)).get(where, []):
+                highest = max(highest, position_of(record) or 0)
     if not highest:
         raise TopicUnreadable(
             f"expected a position in one of the last {TAIL_RECORDS} records of {where.topic}/{where.partition}, but found "

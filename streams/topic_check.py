@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from streams.kafka_calls import close
+from streams.kafka_calls import reading
 from streams.relay import headers_of, position_of
 from streams.rows import EventRow, EventRows
 from streams.topics import Cluster, Topics
@@ -47,12 +47,7 @@ async def check_topic(
     """Compare one partition of the topic with the table up to position `upto`, which the table has reached."""
     report = TopicReport(partition)
     where = TopicPartition(topics.events, partition - 1)
-    consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            await consumer.start()
-            consumer.assign([where])
-            await consumer.seek_to_beginning(where)
+    async with reading(cluster, where) as (consumer, _, _):
         while report.last < upto and len(report.problems) < PROBLEMS_MAX:
             found = await _next(consumer, where)
             if not found:
@@ -60,8 +55,6 @@ async def check_topic(
                 break
             await _compare(report, found[where], rows)
             tell(report.last)
-    finally:
-        await close(consumer)
     return report
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streams.kafka_calls import close
+from streams.kafka_calls import close, reading
 from streams.recollection import Recollection
 from streams.rows import EventRow
 from streams.topics import REQUEST_MS_MAX, Cluster, Topics
@@ -38,15 +38,8 @@ async def read_topic(
     Raise `CannotRestore`.
     """
     where = TopicPartition(topics.events, partition - 1)
-    consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False, auto_offset_reset="none")
     position = 0
-    try:
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            await consumer.start()
-            consumer.assign([where])
-            first = (await consumer.beginning_offsets([where]))[where]
-            end = (await consumer.end_offsets([where]))[where]
-        consumer.seek(where, first)
+    async with reading(cluster, where) as (consumer, first, end):
         while (at := await consumer.position(where)) < end:
             tell(at - first, end - first)
             found = await consumer.getmany(where, timeout_ms=int(WAIT_SECONDS_MAX * 1000), max_records=RECORDS_MAX)
@@ -69,8 +62,6 @@ async def read_topic(
                     f"{WAIT_SECONDS_MAX:g} s, but nothing came"
                 )
         tell(end - first, end - first)
-    finally:
-        await close(consumer)
 
 
 def _row(record: "ConsumerRecord[bytes, bytes]") -> EventRow:

@@ -147,7 +147,7 @@ async def create(cluster: Cluster, topics: Topics, partitions: int) -> list[str]
         found = await _describe(admin, topics)
         missing = [topic for topic in wanted(topics, partitions) if topic.name not in found]
         for topic in missing:
-            await _make(admin, topic)
+            await make(admin, topic)
         await _until_there(admin, topics)
         # Another process may have made them meanwhile, in its own way.
         await _check(admin, topics, partitions)
@@ -205,8 +205,11 @@ async def _check(admin: AIOKafkaAdminClient, topics: Topics, partitions: int) ->
         raise TopicDoesNotFit("; ".join(wrong))
 
 
-async def _make(admin: AIOKafkaAdminClient, topic: Topic) -> None:
-    """Make a topic on as many brokers as there are. One that was slow to report counts again a moment later: wait for it."""
+async def make(admin: AIOKafkaAdminClient, topic: Topic) -> None:
+    """Make a topic on as many brokers as there are; one that is there is left as it is. Raise `TopicDoesNotFit`.
+
+    A broker that was slow to report counts again a moment later: it is waited for.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + REQUEST_MS_MAX / 1000
     while True:

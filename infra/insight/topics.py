@@ -4,20 +4,19 @@ import asyncio
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.kafka_calls import close
 from streams.topics import (
     FOR_EVER,
     LOOK_SECONDS,
     RECORD_BYTES_MAX,
-    REPLICATION_MAX,
     REQUEST_MS_MAX,
     Cluster,
     Topic,
     TopicDoesNotFit,
     Topics,
+    make,
 )
 
 RETENTION_MS: Final = 7 * 24 * 3600 * 1000
@@ -47,10 +46,9 @@ async def prepare(cluster: Cluster, topics: Topics) -> int:
             raise TopicDoesNotFit(
                 f"expected topic {topics.events}, but it is not there: start the engine with Kafka first"
             )
-        brokers = len((await admin.describe_cluster())["brokers"])
         for topic in _wanted(topics, partitions):
             if topic.name not in found:
-                await _make(admin, topic, min(brokers, REPLICATION_MAX))
+                await make(admin, topic)
         async with asyncio.timeout(REQUEST_MS_MAX / 1000):
             while len(found := await _partitions(admin, topics)) < 1 + len(_wanted(topics, partitions)):  # noqa: ASYNC110 - brokers tell nobody
                 await asyncio.sleep(LOOK_SECONDS)
@@ -115,13 +113,3 @@ async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, i
     """Return those of the topics that are there, with how many partitions they have."""
     answers: list[dict[str, Any]] = await admin.describe_topics([topics.events, told(topics), kept(topics)])
     return {each["topic"]: len(each["partitions"]) for each in answers if each["error_code"] == 0}
-
-
-async def _make(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> None:
-    # Any: aiokafka's answers have their fields made at run time.
-    answer: Any = await admin.create_topics(
-        [NewTopic(topic.name, topic.partitions, replication, topic_configs=dict(topic.settings))]
-    )
-    for _, code, *message in answer.topic_errors:
-        if code and not issubclass(for_code(code), TopicAlreadyExistsError):
-            raise TopicDoesNotFit(f"topic {topic.name} could not be made: {for_code(code).__name__} {message}")
