@@ -110,8 +110,13 @@ class Deployed(Decisions, omit_defaults=True, dict=True):
 
     def deployed_processes(self, deployment: int) -> dict[str, int]:
         """Return process id -> key of the versions that came with a deployment, or were kept."""
-        came = {each.process_id: key for key, each in self.processes.items() if each.deployment_key == deployment}
-        return came | self.kept_processes.get(deployment, {})
+        came: dict[int, dict[str, int]] | None = vars(self).get("_deployment_index")
+        if came is None:
+            came = {}
+            for key, process in self.processes.items():
+                came.setdefault(process.deployment_key, {})[process.process_id] = key
+            vars(self)["_deployment_index"] = came
+        return came.get(deployment, {}) | self.kept_processes.get(deployment, {})
 
     def form(self, form_id: str, definition_key: int | None = None, version_tag: str | None = None) -> int | None:
         """See `Definitions.form`."""
@@ -187,6 +192,7 @@ def evolve_deployed(state: Deployed, event: e.Event) -> None:
             )
             state.versions.setdefault(event.process_id, {})[event.version] = event.key
             vars(state).pop("_start_index", None)
+            vars(state).pop("_deployment_index", None)
         case e.DefinitionDeleted() if event.key in state.processes:
             state.processes[event.key].deleted = True
             vars(state).pop("_start_index", None)
