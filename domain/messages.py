@@ -86,7 +86,9 @@ def _sent(state: MessageBucket, event: e.MessageSent) -> None:
 
 
 def _taken(state: MessageBucket, event: e.MessageTaken) -> None:
-    state.messages[event.message_key].sent -= 1
+    message = state.messages.get(event.message_key)
+    if message is not None:  # its time may have ended on the way
+        message.sent -= 1
     subscription = state.subscriptions.get(event.subscription_key)
     if subscription is not None:
         subscription.pending = None
@@ -95,9 +97,10 @@ def _taken(state: MessageBucket, event: e.MessageTaken) -> None:
 
 
 def _returned(state: MessageBucket, event: e.MessageReturned) -> None:
-    message = state.messages[event.message_key]
-    message.sent -= 1
-    message.used.discard(event.process_id)
+    message = state.messages.get(event.message_key)
+    if message is not None:
+        message.sent -= 1
+        message.used.discard(event.process_id)
     state.subscriptions.pop(event.subscription_key, None)
 
 
@@ -235,8 +238,9 @@ def _close(state: MessageBucket, command: c.CloseMessageSubscription, context: C
 
 
 def _acknowledge(state: MessageBucket, command: c.AcknowledgeMessage, context: Context) -> Facts | Rejected:
-    message = state.messages.get(command.message_key)
-    if message is None:
+    subscription = state.subscriptions.get(command.subscription_key)
+    awaited = subscription is not None and subscription.pending == command.message_key
+    if command.message_key not in state.messages and not awaited:
         return Rejected("NOT_FOUND", f"expected a message with key {command.message_key}, but there is none")
 
     def facts() -> Facts:
@@ -249,9 +253,10 @@ def _acknowledge(state: MessageBucket, command: c.AcknowledgeMessage, context: C
                 subscription_key=command.subscription_key,
                 process_id=command.process_id,
             )
-            yield from _start(state, command.message_key, context)
-            for key in sorted(state.subscriptions):
-                yield from _send(state, command.message_key, key)
+            if command.message_key in state.messages:
+                yield from _start(state, command.message_key, context)
+                for key in sorted(state.subscriptions):
+                    yield from _send(state, command.message_key, key)
         yield from _expire_spent(state, command.message_key, context)
 
     return facts()
@@ -261,7 +266,8 @@ def _expire(state: MessageBucket, command: c.ExpireMessage, context: Context) ->
     message = state.messages.get(command.message_key)
     if message is None or message.deadline > context.now:
         return Rejected("NOT_FOUND", f"expected message {command.message_key} to be past its time, but it is not")
-    return _expire_spent(state, command.message_key, context)
+    # Also while it is on its way to one who waits: that one has it, and may take long to answer.
+    return iter((e.MessageExpired(key=command.message_key),))
 
 
 def _release_start(state: MessageBucket, command: c.ReleaseMessageStart, context: Context) -> Facts | Rejected:

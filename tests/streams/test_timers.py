@@ -45,6 +45,45 @@ async def test_a_message_is_kept_for_its_time_to_live() -> None:
         assert len(await run.events(e.MessageExpired)) == 1
 
 
+async def test_the_time_of_a_message_ends_also_while_one_who_stands_still_has_yet_to_take_it() -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> message m go -> pack -> O end")
+        created = await run.create(key="k")
+        assert isinstance(created.result, dict)
+        key = int(created.result["processInstanceKey"])
+        await run.gateway.submit(c.SuspendInstance(key=key, **run.stamp()))
+        await run.gateway.submit(c.PublishMessage(name="go", correlation_key="k", time_to_live=60_000, **run.stamp()))
+        await run.advance(seconds=60)
+
+        assert len(await run.events(e.MessageExpired)) == 1
+        assert not await run.events(e.MessageTaken)
+        await run.gateway.submit(c.ResumeInstance(key=key, **run.stamp()))
+        await run.idle()
+        assert len(await run.events(e.MessageTaken)) == len(await run.events(e.MessageCorrelated)) == 1
+        assert len(await run.jobs("pack")) == 1
+
+
+async def test_a_message_that_comes_back_after_its_time_goes_to_nobody_else() -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> message m go -> O end")
+        keys: list[int] = []
+        for _ in range(2):
+            created = await run.create(key="k")
+            assert isinstance(created.result, dict)
+            keys.append(int(created.result["processInstanceKey"]))
+        await run.gateway.submit(c.SuspendInstance(key=keys[0], **run.stamp()))
+        await run.gateway.submit(c.PublishMessage(name="go", correlation_key="k", time_to_live=60_000, **run.stamp()))
+        await run.advance(seconds=60)
+        await run.gateway.submit(c.CancelInstance(key=keys[0], **run.stamp()))
+        await run.idle()
+
+        assert len(await run.events(e.MessageSent)) == 1
+        assert not await run.events(e.MessageCorrelated)
+        await run.gateway.submit(c.PublishMessage(name="go", correlation_key="k", time_to_live=0, **run.stamp()))
+        await run.idle()
+        assert len(await run.events(e.MessageCorrelated)) == 1, "the other one waits on"
+
+
 async def test_many_due_at_once_leave_room_for_commands() -> None:
     async with engine(partitions=1) as run:
         await run.deploy("o start -> timer t PT10S -> O end")
