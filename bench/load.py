@@ -39,15 +39,16 @@ class Load:
         """Send everything and wait until all jobs are complete."""
         await self._deploy()
         only_create = self.arguments.workers == 0
-        workers = [asyncio.create_task(self._work()) for _ in range(self.arguments.workers)]
         begin = time.perf_counter()
-        await asyncio.gather(*(self._create(begin) for _ in range(self.arguments.creators)))
-        if not only_create:
-            await self.done.wait()
-        seconds = time.perf_counter() - begin
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        # A worker that fails must end the load, not leave it waiting for jobs that nobody completes.
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work()) for _ in range(self.arguments.workers)]
+            await asyncio.gather(*(self._create(begin) for _ in range(self.arguments.creators)))
+            if not only_create:
+                await self.done.wait()
+            seconds = time.perf_counter() - begin
+            for worker in workers:
+                worker.cancel()
         return {
             "instances": self.arguments.instances,
             "seconds": seconds,

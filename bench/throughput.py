@@ -107,7 +107,7 @@ def run_module(name: str, *arguments: str) -> dict[str, float]:
         [sys.executable, "-m", name, *arguments],
         cwd=ROOT,
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         timeout=600,
     )
     measured: dict[str, float] = json.loads(done.stdout)

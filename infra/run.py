@@ -23,6 +23,9 @@ from infra.stopping import told_to_stop
 
 GRACE_SECONDS: Final = 5
 """For requests that are being answered when the API is told to stop."""
+KEEP_ALIVE_SECONDS: Final = 75
+"""For connections without requests: longer than clients' pools and load balancers (60 s) keep theirs, so that these close them first.
+Whoever sends into a connection that is just being closed sees an error, and cannot know whether the request acted."""
 GC_THRESHOLD: Final = 50_000
 """Allocations between two looks for garbage: states and batches hold hardly any cycles."""
 BACKLOG_CONNECTIONS: Final = 2_048
@@ -177,6 +180,7 @@ async def _api(engine: Engine, settings: Settings, listening: socket.socket) -> 
         server_header=False,
         proxy_headers=False,  # nothing here depends on the caller's address
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
     serve = asyncio.create_task(server.serve(sockets=[listening]), name="api")
