@@ -6,8 +6,8 @@ a lost database. Commands are read without it (`streams.kafka_log`).
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -106,29 +106,23 @@ class KafkaGroup:
         if not self._settled:
             return  # refused under the generation before, it would make aiokafka leave the one that it has just joined
         ours = {self._place(each): offset for each, offset in offsets.items() if self._has(each)}
-        if ours:
-            await self._commit(ours)
+        if ours and self._consumer is not None:
+            await _asked(self._consumer.commit(ours))
 
     async def confirm(self, partition: int) -> bool:
         """Return whether the brokers say, now, that a partition is ours: they take notes of nobody else."""
-        # Nothing read is never wrong, and the next note mends it.
-        return self._has(partition) and await self._commit({self._place(partition): 0})
+        consumer, place = self._consumer, self._place(partition)
+        if consumer is None or not self._has(partition):
+            return False
+        answered, noted = await _asked(consumer.committed(place))
+        # What they have noted, they note again. Without a note: nothing read is never wrong.
+        return answered and (await _asked(consumer.commit({place: noted or 0})))[0]
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topics.commands, partition - 1)
 
     def _has(self, partition: int) -> bool:
         return self._consumer is not None and self._place(partition) in self._consumer.assignment()
-
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        assert self._consumer is not None, "only what a consumer has is committed"
-        try:
-            async with asyncio.timeout(NOTE_SECONDS_MAX):
-                await apart(self._consumer.commit(offsets))
-        except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
-            log.debug("the brokers take no note of offsets: %s", error)
-            return False
-        return True
 
     def dealing(self) -> None:
         """Shares are being given anew."""
@@ -157,3 +151,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         shares = list(assigned)
         self._consumer.pause(*shares)
         self._group.given(share.partition + 1 for share in shares)
+
+
+async def _asked(call: Coroutine[Any, Any, Any]) -> tuple[bool, Any]:
+    """Return whether the brokers did what was asked of them about notes, and what they answered."""
+    try:
+        async with asyncio.timeout(NOTE_SECONDS_MAX):
+            return True, await apart(call)
+    except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
+        log.debug("the brokers take no note of offsets: %s", error)
+        return False, None

@@ -10,7 +10,7 @@ The offset of a record in the port's sense is Kafka's plus one, so that 0 means 
 import asyncio
 import hmac
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import MessageSizeTooLargeError
 from prometheus_client import CollectorRegistry, Counter
 
-from domain.commands import AnyCommand, Reaction
+from domain.commands import AnyCommand, CancelInstance, Reaction
 from domain.results import Rejected
 from domain.streams import stream_of
 from streams.decider import stampable
@@ -43,6 +43,8 @@ SECRET_BYTES: Final = 32
 ENGINE_ID: Final = "~"
 """Ids that begin so are made by the engine."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NOTHING: Final = CancelInstance(id=ENGINE_ID, issued_at=EPOCH, key=0)
+"""Stands where records were no commands: it addresses no partition, so nothing comes of it but that reading goes on behind it."""
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,6 @@ class KafkaLog:
         self._secret = secret
         self._producer: AIOKafkaProducer | None = None
         self._producing = asyncio.Lock()
-        self._readers: dict[int, _Reader] = {}
         self._looker: AIOKafkaConsumer | None = None
         """Asks where partitions end: a reader's own connection is busy for as long as the broker waits for records."""
         self._looking = asyncio.Lock()
@@ -173,11 +174,10 @@ class KafkaLog:
     # --- reading -------------------------------------------------------------------------------------------------------
 
     async def read(self, partition: int, after: int) -> AsyncGenerator[Sequence[CommandRecord], None]:
-        """See the port. Raise `CommandsLost`."""
+        """See the port. Raise `CommandsLost`. Behind records that are no commands comes `NOTHING`: they too are carried out."""
         reader = _Reader(self._cluster, TopicPartition(self._topics.commands, partition - 1), after)
         try:
             await apart(reader.open())
-            self._readers[partition] = reader
             while True:
                 batch: list[CommandRecord] = []
                 for found in await apart(reader.next()):
@@ -185,20 +185,25 @@ class KafkaLog:
                         batch.append(self._command(found))
                     except NoCommand as error:
                         await self._bury(found, str(error))
+                given = batch[-1].offset if batch else reader.given
+                if reader.passed > given and len(batch) < BATCH_RECORDS_MAX:
+                    batch.append(CommandRecord(partition, NOTHING, offset=reader.passed))
                 if batch:
                     reader.given = batch[-1].offset
                     yield batch
         finally:
-            if self._readers.get(partition) is reader:
-                del self._readers[partition]
             await close(reader.consumer)
 
     async def forget(self, partition: int, upto: int) -> None:
         """See the port."""
 
     async def last(self, partition: int) -> int:
-        """See the port. Records that are no commands do not count once they are read."""
-        where = TopicPartition(self._topics.commands, partition - 1)
+        """See the port."""
+        return (await self.ends((partition,)))[partition]
+
+    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Return `last` of several partitions, with one request."""
+        where = {each: TopicPartition(self._topics.commands, each - 1) for each in partitions}
         async with self._looking:
             if self._looker is None:
                 looker = _consumer(self._cluster)
@@ -208,9 +213,8 @@ class KafkaLog:
                     await close(looker)
                     raise
                 self._looker = looker
-            end = int((await apart(self._looker.end_offsets([where])))[where])
-        reader = self._readers.get(partition)
-        return reader.given if reader is not None and reader.passed >= end else end
+            found = await apart(self._looker.end_offsets(list(where.values())))
+        return {each: int(found[place]) for each, place in where.items()}
 
     def _command(self, record: "ConsumerRecord[bytes, bytes]") -> CommandRecord:
         """Return the command in a record. Raise `NoCommand`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.local_kafka import LocalKafka
 from streams.kafka_group import KafkaGroup
@@ -100,6 +101,17 @@ async def test_the_partitions_of_an_engine_that_does_not_reach_the_database_go_t
     await delete(cluster, topics)
 
 
+async def noted(kafka: LocalKafka, partition: int) -> int | None:
+    """Return the offset that the brokers have noted for the group."""
+    consumer = AIOKafkaConsumer(**Cluster(kafka.bootstrap_servers).options, group_id=Topics().prefix)
+    try:
+        await consumer.start()
+        offset: int | None = await consumer.committed(TopicPartition(Topics().commands, partition - 1))
+        return offset
+    finally:
+        await consumer.stop()
+
+
 async def test_only_the_brokers_confirm_a_share(tmp_path: Path) -> None:
     kafka = await LocalKafka.start(tmp_path)
     group = KafkaGroup(Cluster(kafka.bootstrap_servers), Topics(), session_seconds=2)
@@ -111,6 +123,9 @@ async def test_only_the_brokers_confirm_a_share(tmp_path: Path) -> None:
             return group.partitions == frozenset({1, 2}) and await group.confirm(1)
 
         await until(has_all, WAIT_SECONDS_MAX)
+        await group.note({1: 7})
+        assert await group.confirm(1)
+        assert await noted(kafka, 1) == 7, "to ask is to change nothing"
         assert not await group.confirm(3)
         kafka.kill()
         assert not await group.confirm(1), "nobody was there to say so"
