@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 import asyncpg
@@ -27,6 +28,7 @@ from infra.engine import CLOSE_SECONDS_MAX, READY_SECONDS_MAX, STOP_SECONDS_MAX,
 from infra.engine_lock import EngineCannotStart
 from infra.settings import Settings
 from projections.writer import ProjectionWriter
+from streams.command_lag import CommandLag
 from streams.job_topics import JobPublisher, JobTopicMetrics
 from streams.kafka_group import KafkaGroup
 from streams.kafka_log import SECRET_BYTES, KafkaLog
@@ -142,7 +144,20 @@ class DistributedEngine(Engine):
         log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
         self._stack.push_async_callback(log_of_commands.stop)
         await log_of_commands.start()
+        self._command_lag = CommandLag(
+            partial(log_of_commands.ends, range(FIRST_PARTITION, FIRST_PARTITION + self.partitions)),
+            self._carried_out,
+            self.metrics,
+        )
         return log_of_commands
+
+    async def _carried_out(self) -> Mapping[int, int]:
+        """Return the offset up to which the commands of each partition are carried out."""
+        rows = await self.pool.fetch("SELECT partition, command_offset FROM partitions")
+        return {row[0]: row[1] for row in rows}
+
+    def _lag(self, partition: int) -> int:
+        return self._command_lag.of(partition)
 
     async def _compare_with_topic(self) -> None:
         """Raise `EngineCannotStart` if the topic has events that this database has not: it is another one, or an old copy."""
@@ -176,6 +191,7 @@ class DistributedEngine(Engine):
         self._run("shares", self._follow_shares())
         self._run("notes", self._take_notes())
         self._run("pulse", self._pulse.run())
+        self._run("lag", self._command_lag.run())
         # Others may reach the database where we do not: our share is theirs for as long.
         watch = DatabaseWatch(
             self._dsn, self._settings.kafka_session_seconds, self._group.stand_aside, self._group.take_part

@@ -6,7 +6,7 @@ An owner in this process gets it directly; one elsewhere through the Log. Nothin
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from domain.commands import ActivateJobs, AnyCommand, CreateInstance, UpdateJob
@@ -24,6 +24,8 @@ ANSWER_SECONDS_MAX = 10.0
 """A caller who is not answered by then is told so; the command may still act."""
 ELSEWHERE_MAX = 10_000
 """Commands of this process that wait for owners elsewhere; past it callers are turned away."""
+LAG_MAX = 10_000
+"""Records that wait in the topic of a partition that another process owns; past it callers are turned away."""
 RECHECK_SECONDS = 5.0
 """A long poll asks again at least so often, whatever wakes were missed."""
 RECHECK_ELSEWHERE_SECONDS = 0.5
@@ -45,6 +47,7 @@ class Gateway:
         replies: LocalReplies,
         clock: Clock,
         available: JobsAvailable,
+        lag: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self._partitions = partitions
         self._processors = processors
@@ -52,6 +55,7 @@ class Gateway:
         self._replies = replies
         self._clock = clock
         self._available = available
+        self._lag = lag
         self._elsewhere = 0
         self._turn = 0
         self._releasing: set[asyncio.Task[None]] = set()
@@ -85,6 +89,10 @@ class Gateway:
             return await future
         if self._elsewhere >= ELSEWHERE_MAX:
             raise Overloaded(f"expected at most {ELSEWHERE_MAX} commands waiting for other processes")
+        if (lag := self._lag(partition)) > LAG_MAX:
+            raise Overloaded(
+                f"expected at most {LAG_MAX} commands waiting for partition {partition}, but there are {lag}"
+            )
         self._elsewhere += 1
         try:
             return await self._send_elsewhere(partition, command)
@@ -145,7 +153,7 @@ class Gateway:
     ) -> list[dict[str, Any]]:
         """Ask one partition after the other, another one first each time, for as many jobs as are still wanted."""
         jobs: list[dict[str, Any]] = []
-        unavailable: Unavailable | None = None
+        refused: Overloaded | Unavailable | None = None
         asked = 0
         self._turn += 1
         name = f"~{uuid.uuid4().hex}"
@@ -168,12 +176,14 @@ class Gateway:
             try:
                 jobs += await self._lease(command, jobs)
                 asked += 1
+            except Overloaded as error:
+                refused = error
             except (Unavailable, NoAnswer) as error:
-                unavailable = Unavailable(str(error))
+                refused = Unavailable(str(error))
             if len(jobs) >= jobs_max:
                 break
-        if not jobs and unavailable is not None and not asked:
-            raise unavailable
+        if not jobs and refused is not None and not asked:
+            raise refused
         return jobs
 
     async def _lease(self, command: ActivateJobs, leased: list[dict[str, Any]]) -> list[dict[str, Any]]:

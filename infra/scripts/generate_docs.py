@@ -15,6 +15,7 @@ from infra.insight.metrics import SETTLE_MS, families
 from infra.scripts.http_page import http_page
 from infra.scripts.struct_pages import commands_page, events_page
 from infra.settings import Settings, describe
+from streams.command_lag import lag_gauge
 from streams.insight.limits import Limits, Rule
 from streams.insight.partition import Insight
 from streams.insight.rules import Open
@@ -76,7 +77,7 @@ def metrics() -> str:
     # Children without which a labelled metric has no sample, and so does not say its labels.
     PartitionMetrics(Metrics(registry), 1)
     relay = RelayMetrics(registry)
-    for labelled in (relay.lag, relay.position, dead_letters(registry)):
+    for labelled in (lag_gauge(registry), relay.lag, relay.position, dead_letters(registry)):
         labelled.labels("1")
     JobTopicMetrics(registry).delivered.labels("charge-card")
     return "\n".join(

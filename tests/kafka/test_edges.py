@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from api.app import create_app
 from domain.bounds import EVENT_BYTES_MAX
+from domain.keys import make_key, partition_of
 from infra.distributed import DistributedEngine
 from infra.run import serving
 from streams import gateway, processor
@@ -24,6 +25,7 @@ from tests.support.bpmn import bpmn
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(500)]
 
 WAITING_MAX = 5
+LAG_MAX = 100
 
 
 @asynccontextmanager
@@ -134,12 +136,14 @@ async def test_variables_that_are_too_large_for_a_record_hold_their_instance_and
 
 
 @asynccontextmanager
-async def standstill(database_url: str) -> AsyncGenerator[None]:
-    """Nothing can be committed for a while."""
+async def standstill(database_url: str, *partitions: int) -> AsyncGenerator[None]:
+    """Nothing can be committed in these partitions for a while; in none at all if none is named."""
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
-            await connection.execute("SELECT FROM partitions FOR UPDATE")
+            await connection.execute(
+                "SELECT FROM partitions WHERE partition = ANY($1::int[]) OR $1 = '{}' FOR UPDATE", list(partitions)
+            )
             yield
     finally:
         await connection.close()
@@ -174,6 +178,64 @@ async def test_callers_who_are_too_many_are_turned_away_whoever_owns_their_parti
         )
         answers = await asyncio.gather(*callers)
         assert {answer.status_code for answer in answers} == {200, 503}, "who was not turned away is served"
+    await delete(cluster, topics)
+
+
+async def test_past_the_bound_of_a_topics_lag_callers_of_other_processes_are_turned_away_until_it_has_shrunk(
+    database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "LAG_MAX", LAG_MAX)
+    async with (
+        process(database_url, cluster, topics) as one,
+        process(database_url, cluster, topics) as two,
+        AIOKafkaProducer(**cluster.options) as producer,
+    ):
+        await shares(one, two)
+        await one.deploy("o start -> pack -> O end")
+        for _ in range(4 * PARTITIONS):
+            await one.post("/process-instances", {"processDefinitionId": "p"})
+        behind = min(two.engine.processors)
+        nobody = make_key(behind, 999)
+
+        def lags(engine: Process) -> float | None:
+            return engine.engine.metrics.get_sample_value("procession_command_lag", {"partition": str(behind)})
+
+        async def flood(value: bytes) -> None:
+            await asyncio.gather(
+                *[await producer.send(topics.commands, value, partition=behind - 1) for _ in range(LAG_MAX + 1)]
+            )
+
+        def cancel(engine: Process) -> "asyncio.Task[httpx.Response]":
+            return asyncio.create_task(engine.client.post(f"/v2/process-instances/{nobody}/cancellation", json={}))
+
+        async with standstill(database_url, behind):
+            await flood(json.dumps({"type": "cancel-instance", "key": nobody}).encode())
+
+            async def seen() -> bool:
+                return min(lags(one) or 0, lags(two) or 0) > LAG_MAX
+
+            await until(seen)
+            owners, refused = cancel(two), await cancel(one)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert f"at most {LAG_MAX} commands waiting for partition {behind}" in refused.json()["detail"]
+            wanted = {"type": "pack", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 100}
+            jobs = (await one.post("/jobs/activation", wanted))["jobs"]
+            assert jobs, "what others have is handed out"
+            assert behind not in {partition_of(int(job["jobKey"])) for job in jobs}
+            assert not owners.done(), "whoever calls the owner waits for it, not behind the topic"
+        assert (await owners).status_code == 404
+
+        async def shrunk() -> bool:
+            await one.engine._command_lag.look()  # pyright: ignore[reportPrivateUsage]  # what it saw may be a second old
+            return lags(one) == 0
+
+        await until(shrunk)
+        assert (await cancel(one)).status_code == 404
+        await flood(b"no command")
+        await letters(cluster, topics, LAG_MAX + 1)
+        await until(shrunk)
+        assert (await cancel(one)).status_code == 404, "records that are no commands wait for nobody"
     await delete(cluster, topics)
 
 
