@@ -37,6 +37,8 @@ LOGGED_MAX = 2 * BATCH_RECORDS_MAX
 """Commands read ahead from the Log."""
 TIMERS_BATCH_MAX = 100
 """Timers in one batch, so that a million due at once leave room for commands."""
+RETRY_SECONDS_MIN = 0.05
+"""Before the partition is taken anew after an error; twice as long after each further one without a commit in between."""
 RETRY_SECONDS_MAX = 2.0
 """Between two tries to take the partition anew."""
 FORGET_COMMANDS = 1_000
@@ -146,16 +148,19 @@ class PartitionProcessor:
 
     async def run(self) -> None:
         """Own the partition until `stop`. Raise `Fenced` if it was taken over, `UnknownEvent` if it cannot be read."""
-        pause = 0.05
+        pause = RETRY_SECONDS_MIN
         try:
             while not self._stopping:
+                stood = self.position, self.command_offset
                 try:
                     await self._own()
-                    pause = 0.05
                     await self._process()
                 except (Fenced, UnknownEvent):
                     raise
                 except Exception:
+                    # Being its owner proves nothing: a database whose disk is full lets it be taken, and takes no commit.
+                    if (self.position, self.command_offset) != stood:
+                        pause = RETRY_SECONDS_MIN
                     self._metrics.failures.inc()
                     log.exception("partition %d is taken anew in %.2f s", self.partition, pause)
                 finally:

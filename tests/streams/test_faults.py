@@ -264,6 +264,26 @@ async def test_the_commands_of_a_batch_that_was_not_committed_are_carried_out_ag
         assert len(await run.events(e.InstanceCreated)) == 10
 
 
+async def test_a_database_that_takes_no_commit_is_asked_less_and_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(MemoryEventStore):
+        fail = 0
+
+        async def commit(self, batch: Batch) -> None:
+            if self.fail:
+                self.fail -= 1
+                raise Broken("no space left on device")
+            await super().commit(batch)
+
+    store = Full()
+    async with engine(partitions=1, store=store) as run:
+        await run.deploy("o start -> pack -> O end")
+        for fail in (3, 2):
+            store.fail = fail
+            await run.create()
+
+    assert [record.args for record in caplog.records] == [(1, 0.05), (1, 0.1), (1, 0.2), (1, 0.05), (1, 0.1)]
+
+
 async def test_a_batch_that_was_committed_though_it_seemed_not_is_answered_and_not_repeated() -> None:
     class Once(MemoryEventStore):
         fail = 0
