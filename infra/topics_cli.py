@@ -43,9 +43,9 @@ def create(data_dir: DataDir = None) -> None:
 
 @topics_cli.command()
 def describe(data_dir: DataDir = None) -> None:
-    """List the topics as they are, and what does not fit (exit code 1)."""
+    """List the topics as they are, those of insight too, and what does not fit (exit code 1)."""
     table = Table("topic", "partitions", "replication", "retention", "cleanup", "bytes of a record")
-    found, wrong = _run(_describe(load({"data_dir": data_dir})))
+    found, unmade, wrong = _run(_describe(load({"data_dir": data_dir})))
     for topic in found:
         settings = topic.settings
         table.add_row(
@@ -57,6 +57,8 @@ def describe(data_dir: DataDir = None) -> None:
             settings.get("max.message.bytes", ""),
         )
     (out if out.is_terminal else Console(width=160)).print(table)
+    for name in unmade:
+        out.print(f"{name} is not there; `procession insight` makes it when it starts", highlight=False, soft_wrap=True)
     for sentence in wrong:
         err.print(f"[red]{sentence}[/red]", highlight=False, soft_wrap=True)
     if wrong:
@@ -126,20 +128,25 @@ async def _create(settings: Settings) -> list[str]:
         return await topics.create(cluster, topics_of(settings), settings.partitions)
 
 
-async def _describe(settings: Settings) -> "tuple[list[Topic], list[str]]":
+async def _describe(settings: Settings) -> "tuple[list[Topic], list[str], list[str]]":
+    """Return the topics that are there, those of insight that are not, and what does not fit."""
+    from infra.insight import topics as insight  # noqa: PLC0415 - as above
     from infra.kafka import cluster_of, topics_of  # noqa: PLC0415 - as above
     from streams import topics  # noqa: PLC0415 - as above
 
     names = topics_of(settings)
     async with cluster_of(settings) as cluster:
-        found = await topics.describe(cluster, names)
+        found = await topics.describe(cluster, (*names.names, *insight.names(names)))
     wrong: list[str] = []
     for want in topics.wanted(names, settings.partitions):
         if want.name in found:
             wrong += topics.misfits(want, found[want.name])
         else:
             wrong.append(f"expected topic {want.name}, but it is not there")
-    return list(found.values()), wrong
+    for name in insight.names(names):
+        if name in found:
+            wrong += insight.misfits(names, settings.partitions, name, found[name].partitions)
+    return list(found.values()), [name for name in insight.names(names) if name not in found], wrong
 
 
 async def _refill(settings: Settings) -> int:

@@ -130,11 +130,11 @@ def misfits(want: Topic, found: Topic) -> list[str]:
     return wrong
 
 
-async def describe(cluster: Cluster, topics: Topics) -> dict[str, Topic]:
-    """Return those topics of the engine that are there, by name."""
+async def describe(cluster: Cluster, names: Sequence[str]) -> dict[str, Topic]:
+    """Return those of the topics that are there, by name."""
     admin = await _admin(cluster)
     try:
-        return await _describe(admin, topics)
+        return await _describe(admin, names)
     finally:
         await admin.close()
 
@@ -144,7 +144,7 @@ async def create(cluster: Cluster, topics: Topics, partitions: int) -> list[str]
     admin = await _admin(cluster)
     try:
         await _check(admin, topics, partitions)
-        found = await _describe(admin, topics)
+        found = await _describe(admin, topics.names)
         missing = [topic for topic in wanted(topics, partitions) if topic.name not in found]
         for topic in missing:
             await make(admin, topic)
@@ -160,7 +160,7 @@ async def check(cluster: Cluster, topics: Topics, partitions: int) -> None:
     """Raise `TopicDoesNotFit` if a topic is missing or cannot serve."""
     admin = await _admin(cluster)
     try:
-        found = await _describe(admin, topics)
+        found = await _describe(admin, topics.names)
         missing = [each.name for each in wanted(topics, partitions) if each.name not in found]
         if missing:
             raise TopicDoesNotFit(f"expected the topics {', '.join(missing)}, but they are not there")
@@ -194,7 +194,7 @@ async def _admin(cluster: Cluster) -> AIOKafkaAdminClient:
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: Topics, partitions: int) -> None:
-    found = await _describe(admin, topics)
+    found = await _describe(admin, topics.names)
     wrong = [
         sentence
         for topic in wanted(topics, partitions)
@@ -232,13 +232,13 @@ async def make(admin: AIOKafkaAdminClient, topic: Topic) -> None:
 async def _until_there(admin: AIOKafkaAdminClient, topics: Topics) -> None:
     """Return when the brokers know of every topic: they tell each other a little later."""
     async with asyncio.timeout(REQUEST_MS_MAX / 1000):
-        while len(await _describe(admin, topics)) < len(topics.names):  # noqa: ASYNC110 - brokers tell nobody
+        while len(await _describe(admin, topics.names)) < len(topics.names):  # noqa: ASYNC110 - brokers tell nobody
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _describe(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, Topic]:
+async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Topic]:
     found: dict[str, dict[str, Any]] = {}
-    for each in await admin.describe_topics(list(topics.names)):
+    for each in await admin.describe_topics(list(names)):
         if each["error_code"] == 0:
             found[each["topic"]] = each
         elif not issubclass(for_code(each["error_code"]), UnknownTopicOrPartitionError):

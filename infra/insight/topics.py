@@ -35,6 +35,18 @@ def kept(topics: Topics) -> str:
     return f"{topics.prefix}.insight-state"
 
 
+def names(topics: Topics) -> tuple[str, ...]:
+    """Return the names of both."""
+    return told(topics), kept(topics)
+
+
+def misfits(topics: Topics, partitions: int, name: str, found: int) -> list[str]:
+    """Return a sentence if a topic that is there has not as many partitions as the events have."""
+    if found == partitions:
+        return []
+    return [f"expected topic {name} with {partitions} partitions, as {topics.events} has, but it has {found}"]
+
+
 async def prepare(cluster: Cluster, topics: Topics) -> int:
     """Make the topics that are missing, and return the number of partitions. Raise `TopicDoesNotFit`."""
     admin = AIOKafkaAdminClient(**cluster.options, request_timeout_ms=REQUEST_MS_MAX)
@@ -52,12 +64,9 @@ async def prepare(cluster: Cluster, topics: Topics) -> int:
         async with asyncio.timeout(REQUEST_MS_MAX / 1000):
             while len(found := await _partitions(admin, topics)) < 1 + len(_wanted(topics, partitions)):  # noqa: ASYNC110 - brokers tell nobody
                 await asyncio.sleep(LOOK_SECONDS)
-        for topic in _wanted(topics, partitions):
-            if found[topic.name] != partitions:
-                raise TopicDoesNotFit(
-                    f"expected topic {topic.name} with {partitions} partitions, as {topics.events} has, but it has "
-                    f"{found[topic.name]}"
-                )
+        for name in names(topics):
+            if wrong := misfits(topics, partitions, name, found[name]):
+                raise TopicDoesNotFit(*wrong)
         return partitions
     finally:
         await admin.close()
@@ -111,5 +120,5 @@ def _wanted(topics: Topics, partitions: int) -> tuple[Topic, ...]:
 
 async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
     """Return those of the topics that are there, with how many partitions they have."""
-    answers: list[dict[str, Any]] = await admin.describe_topics([topics.events, told(topics), kept(topics)])
+    answers: list[dict[str, Any]] = await admin.describe_topics([topics.events, *names(topics)])
     return {each["topic"]: len(each["partitions"]) for each in answers if each["error_code"] == 0}

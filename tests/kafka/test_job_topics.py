@@ -411,7 +411,7 @@ def test_types_with_topics_need_kafka() -> None:
 async def test_topics_of_jobs_are_made_and_checked_like_the_others(cluster: Cluster, topics: Topics) -> None:
     await create_topics(cluster, Topics(topics.prefix), 2)
     assert await create_topics(cluster, topics, 2) == [topics.jobs("pack"), topics.jobs("ship")]
-    found = await describe(cluster, topics)
+    found = await describe(cluster, topics.names)
     with pytest.raises(TopicDoesNotFit, match=rf"expected topic {topics.jobs('ship')} with 3 partitions, but it has 2"):
         await check(cluster, topics, 3)
 
