@@ -26,17 +26,22 @@ from infra import kafka
 from infra.database_watch import DatabaseWatch
 from infra.engine import CLOSE_SECONDS_MAX, READY_SECONDS_MAX, STOP_SECONDS_MAX, Engine, Projectors
 from infra.engine_lock import EngineCannotStart
+from infra.reachable import reachable
 from infra.settings import Settings
 from projections.writer import ProjectionWriter
 from streams.command_lag import CommandLag
+from streams.elsewhere import Elsewhere
 from streams.job_topics import JobPublisher, JobTopicMetrics
+from streams.jobs_elsewhere import JobsHere
 from streams.kafka_group import KafkaGroup
 from streams.kafka_log import SECRET_BYTES, KafkaLog
-from streams.listener import Listener
+from streams.links import Links, LinkServer
 from streams.log import Log
+from streams.notifications import Notifications
 from streams.projector import Projector
 from streams.pulse import Pulse
 from streams.relay import Relay, RelayMetrics, TopicUnreadable, tail
+from streams.replies import LocalReplies
 from streams.rows import PostgresEventRows
 from streams.tasks import end
 from streams.topics import Cluster, TopicDoesNotFit, check, create
@@ -49,6 +54,10 @@ TAILS_MAX: Final = 16
 """Partitions of the events topic whose end is looked at together."""
 NOTE_SECONDS: Final = 1.0
 """Between two notes of how far commands are read."""
+NO_LINK: Final = "-"
+OWNER_NAMES: Final = 4
+"""In a partition's row: machine, process, where it takes commands of callers in other processes, where it serves its API."""
+JOBS_CHANNEL: Final = "procession_jobs"
 OWNED_LOOK_SECONDS: Final = 0.5
 """A partition that was ours when a read began to wait may be another's now."""
 
@@ -69,6 +78,9 @@ class DistributedEngine(Engine):
         self._relays: dict[int, Relay] = {}
         self._relay_metrics = RelayMetrics(self.metrics)
         self._pulse = Pulse()
+        self._link = NO_LINK
+        """Where this process takes commands of callers in others."""
+        self._links: Links | None = None
         self._publishers: dict[int, JobPublisher] = {}
         self._publisher_metrics = JobTopicMetrics(self.metrics)
         self._owning: dict[int, asyncio.Task[None]] = {}
@@ -127,9 +139,9 @@ class DistributedEngine(Engine):
 
     @property
     def _owner(self) -> str:
-        return f"{socket.gethostname()} {os.getpid()} {self._settings.host}:{self._settings.port}"
+        return f"{socket.gethostname()} {os.getpid()} {self._link} {self._settings.host}:{self._settings.port}"
 
-    async def _open_log(self, listener: Listener) -> Log:
+    async def _open_log(self, notifications: Notifications) -> Log:
         try:
             await create(self._cluster, self._topics, self.partitions)
             await check(self._cluster, self._topics, self.partitions)
@@ -140,7 +152,10 @@ class DistributedEngine(Engine):
         except (KafkaError, OSError, TimeoutError) as error:
             servers = ", ".join(self._cluster.bootstrap_servers)
             raise EngineCannotStart(f"expected Kafka at {servers}, but: {error or type(error).__name__}") from error
+        self._notifications = notifications
+        await notifications.listen(JOBS_CHANNEL, self._jobs_elsewhere.heard)
         secret = await adopt(self._dsn, name)
+        await self._open_links(secret)
         log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
         self._stack.push_async_callback(log_of_commands.stop)
         await log_of_commands.start()
@@ -151,13 +166,34 @@ class DistributedEngine(Engine):
         )
         return log_of_commands
 
+    async def _open_links(self, secret: bytes) -> None:
+        """Listen to callers in other processes, and be ready to connect to these; not where Kafka is spoken to with TLS."""
+        if "ssl_context" in self._cluster.security:
+            return
+        server = LinkServer(self.processors, secret)
+        port = await server.start(self._settings.host, self._settings.link_port)
+        self._stack.push_async_callback(server.stop)
+        self._link = f"{reachable(self._settings.host, self._cluster.bootstrap_servers)}:{port}"
+        self._links = Links(secret, self._other_links)
+
+    async def _other_links(self) -> Mapping[int, tuple[str, int]]:
+        """Return where the owners of the other partitions take commands of callers."""
+        own = self._owner
+        found: dict[int, tuple[str, int]] = {}
+        for partition, owner in (await self.owners()).items():
+            names = owner.split(" ")
+            if owner != own and len(names) == OWNER_NAMES and names[2] != NO_LINK:
+                host, _, port = names[2].rpartition(":")
+                found[partition] = (host, int(port))
+        return found
+
     async def _carried_out(self) -> Mapping[int, int]:
         """Return the offset up to which the commands of each partition are carried out."""
         rows = await self.pool.fetch("SELECT partition, command_offset FROM partitions")
         return {row[0]: row[1] for row in rows}
 
-    def _lag(self, partition: int) -> int:
-        return self._command_lag.of(partition)
+    def _elsewhere(self, replies: LocalReplies) -> Elsewhere:
+        return Elsewhere(self.log, replies, self._links, self._command_lag.of)
 
     async def _compare_with_topic(self) -> None:
         """Raise `EngineCannotStart` if the topic has events that this database has not: it is another one, or an old copy."""
@@ -192,6 +228,8 @@ class DistributedEngine(Engine):
         self._run("notes", self._take_notes())
         self._run("pulse", self._pulse.run())
         self._run("lag", self._command_lag.run())
+        if self._links is not None:
+            self._run("links", self._links.run())
         # Others may reach the database where we do not: our share is theirs for as long.
         watch = DatabaseWatch(
             self._dsn, self._settings.kafka_session_seconds, self._group.stand_aside, self._group.take_part
@@ -279,7 +317,7 @@ class DistributedEngine(Engine):
             self._pulse,
             self._relay_metrics,
         )
-        processor.sinks.append(relay.hand)
+        processor.sinks += [relay.hand, JobsHere(self._process, partition, self._tell_of_jobs).notice]
         self._relays[partition] = relay
         work = {**self._work(partition), f"relay {partition}": _when_ready(processor, relay)}
         if self._topics.job_types:
@@ -294,6 +332,9 @@ class DistributedEngine(Engine):
                     task.result()
         finally:
             await self._let_go(partition, tasks, projector)
+
+    def _tell_of_jobs(self, payload: str) -> None:
+        self._notifications.send(JOBS_CHANNEL, payload)
 
     def _publisher(self, partition: int) -> JobPublisher:
         return JobPublisher(

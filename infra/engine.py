@@ -25,11 +25,13 @@ from infra.engine_lock import EngineCannotStart, EngineLock
 from infra.settings import Settings
 from projections.writer import ProjectionWriter
 from streams.definitions_view import DefinitionsView
+from streams.elsewhere import Elsewhere
 from streams.gateway import Gateway
 from streams.jobs_available import JobsAvailable
-from streams.listener import Listener
+from streams.jobs_elsewhere import JobsElsewhere
 from streams.log import Log
 from streams.metrics import Metrics
+from streams.notifications import Notifications
 from streams.postgres_log import PostgresLog
 from streams.postgres_replies import PostgresReplies
 from streams.postgres_tables import PostgresAgendaTable, PostgresJobsTable
@@ -95,6 +97,9 @@ class Engine:
         self.available = JobsAvailable()
         self.processors: dict[int, PartitionProcessor] = {}
         self._dsn = dsn
+        self._process = uuid.uuid4().hex
+        """Names this process to the others, as no other ever was."""
+        self._jobs_elsewhere = JobsElsewhere(self._process, self.available.notify)
         self._metrics = Metrics()
         self.metrics = self._metrics.registry
         ProcessCollector(registry=self.metrics)
@@ -195,15 +200,14 @@ class Engine:
             },
         )
         self._stack.push_async_callback(_close, self.pool)
-        listener = Listener(self._dsn)
-        self._stack.push_async_callback(listener.stop)
-        await listener.start()
+        notifications = Notifications(self._dsn)
+        self._stack.push_async_callback(notifications.stop)
+        await notifications.start()
         self.store = PostgresEventStore(self.pool, self._dsn)
         self._stack.push_async_callback(self.store.close)
-        self.log = await self._open_log(listener)
-        local = LocalReplies(uuid.uuid4().hex)
-        replies = PostgresReplies(local, self.pool, listener)
-        self._stack.push_async_callback(replies.stop)
+        self.log = await self._open_log(notifications)
+        local = LocalReplies(self._process)
+        replies = PostgresReplies(local, notifications)
         await replies.start()
         self._parts = Parts(
             partitions=self.partitions,
@@ -217,7 +221,12 @@ class Engine:
             metrics=self._metrics,
         )
         self.gateway = Gateway(
-            self.partitions, self.processors, self.log, local, self.clock, self.available, lag=self._lag
+            self.partitions,
+            self.processors,
+            self._elsewhere(local),
+            self.clock,
+            self.available,
+            self._jobs_elsewhere,
         )
         self._stack.push_async_callback(self.gateway.stop)
         self._stack.push_async_callback(self._end)
@@ -228,13 +237,13 @@ class Engine:
         """Names this process in the rows of its partitions."""
         return f"{socket.gethostname()} {os.getpid()}"
 
-    def _lag(self, partition: int) -> int:
-        """Return how many commands wait in the log before that of a caller here for a partition that another process owns."""
-        return 0
+    def _elsewhere(self, replies: LocalReplies) -> Elsewhere:
+        """Return the way to owners in other processes."""
+        return Elsewhere(self.log, replies)
 
-    async def _open_log(self, listener: Listener) -> Log:
+    async def _open_log(self, notifications: Notifications) -> Log:
         """Return the log of commands; it is closed with the engine."""
-        log_of_commands = PostgresLog(self.pool, self._dsn, listener)
+        log_of_commands = PostgresLog(self.pool, self._dsn, notifications)
         self._stack.push_async_callback(log_of_commands.stop)
         await log_of_commands.start()
         return log_of_commands

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     """Origins, separated by commas, from which a browser may call the API, as https://console.example.org; * for all."""
     request_bytes_max: int = Field(4 * 1024 * 1024, ge=1024)
     """Bytes of the largest request body that the API reads."""
+    link_port: int = Field(0, ge=0, le=65535)
+    """With Kafka: port on the address `host` at which the other engine processes of the database hand over their callers' commands;
+    0 takes a free one. Where they do not reach it, these commands go through Kafka, and take longer."""
     kafka: bool = False
     """Commands and events go through Kafka: the distributed mode. Without kafka_bootstrap_servers a local broker is started."""
     kafka_bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ()

@@ -28,6 +28,7 @@ from streams.cache import Entry, StreamCache
 from streams.definitions_view import DefinitionsView
 from streams.hooks import HOOKS
 from streams.job_offers import Candidate, JobOffers, activatable
+from streams.jobs_elsewhere import enough
 from streams.loader import Loader, storable
 from streams.log import CommandRecord
 from streams.unit import Given, Unit
@@ -168,6 +169,9 @@ class Decider:
 
     async def decide(self, unit: Unit, works: list[Work]) -> list[Work]:
         """Carry out the works and the reactions of this partition that follow; return the works that did not fit in."""
+        if self._reactions or any(not isinstance(work.command, _LEASES) for work in works):
+            # Nearly every command may reach a call activity or a decision, whose latest version counts.
+            await self._definitions.refresh()
         carried = 0
         carried += await self._react(unit, REACTIONS_ROUND_MAX)
         left = await self._round(unit, works)
@@ -246,8 +250,6 @@ class Decider:
             for command_id, outcome in (await self._store.outcomes(self.partition, ids)).items():
                 self._known[command_id] = (unit.number, outcome)
         self._leases = await self.offers.deadlines(leases, unit.now) if leases else {}
-        # Nearly every command may reach a call activity or a decision, whose latest version counts.
-        await self._definitions.refresh()
 
     async def _load(self, unit: Unit, plan: _Plan, wanted: list[str]) -> None:
         empty = await self._loader.load(unit, wanted)
@@ -496,6 +498,8 @@ class Decider:
             self.offers.lease(command.job_type, taken, deadline, unit.last)
             self._remember(unit, command, jobs_stream(command.job_type), {"jobs": jobs})
         self.offers.taken()
+        if work.elsewhere and not enough(command.jobs_max, len(jobs)):
+            unit.unmet.add(command.job_type)
         unit.reply(work, self.partition, unit.last, {"jobs": jobs})
 
     def _activated(

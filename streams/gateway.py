@@ -1,35 +1,30 @@
 """The way in for callers: carries a command to the owner of its partition and brings the answer back.
 
-An owner in this process gets it directly; one elsewhere through the Log. Nothing is answered before its events are committed.
+An owner in this process gets it directly; see `streams.elsewhere` for the others. Nothing is answered before its events are committed.
 """
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.commands import ActivateJobs, AnyCommand, CreateInstance, UpdateJob
 from domain.keys import FIRST_PARTITION
 from domain.results import Rejected
 from streams.clock import Clock
+from streams.elsewhere import Elsewhere
 from streams.jobs_available import JobsAvailable, Waiter
-from streams.log import CommandRecord, Log, TooLarge
+from streams.jobs_elsewhere import RECHECK_SECONDS as RECHECK_ELSEWHERE_SECONDS
+from streams.jobs_elsewhere import JobsElsewhere
 from streams.processor import PartitionProcessor
-from streams.replies import LocalReplies
 from streams.tasks import end
 from streams.work import NoAnswer, Overloaded, Reply, Unavailable, Work, target
 
 ANSWER_SECONDS_MAX = 10.0
 """A caller who is not answered by then is told so; the command may still act."""
-ELSEWHERE_MAX = 10_000
-"""Commands of this process that wait for owners elsewhere; past it callers are turned away."""
-LAG_MAX = 10_000
-"""Records that wait in the topic of a partition that another process owns; past it callers are turned away."""
 RECHECK_SECONDS = 5.0
 """A long poll asks again at least so often, whatever wakes were missed."""
-RECHECK_ELSEWHERE_SECONDS = 0.5
-"""The same while there are owners elsewhere, who wake nobody here."""
 RELEASES_MAX = 100
 """Activations of callers who went away that may be undone at the same time."""
 
@@ -43,20 +38,17 @@ class Gateway:
         self,
         partitions: int,
         processors: Mapping[int, PartitionProcessor],
-        log_of_commands: Log,
-        replies: LocalReplies,
+        elsewhere: Elsewhere,
         clock: Clock,
         available: JobsAvailable,
-        lag: Callable[[int], int] = lambda _: 0,
+        jobs_elsewhere: JobsElsewhere,
     ) -> None:
         self._partitions = partitions
         self._processors = processors
-        self._log = log_of_commands
-        self._replies = replies
+        self._elsewhere = elsewhere
         self._clock = clock
         self._available = available
-        self._lag = lag
-        self._elsewhere = 0
+        self._jobs_elsewhere = jobs_elsewhere
         self._turn = 0
         self._releasing: set[asyncio.Task[None]] = set()
 
@@ -87,32 +79,7 @@ class Gateway:
             future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             processor.submit(Work(command, future))
             return await future
-        if self._elsewhere >= ELSEWHERE_MAX:
-            raise Overloaded(f"expected at most {ELSEWHERE_MAX} commands waiting for other processes")
-        if (lag := self._lag(partition)) > LAG_MAX:
-            raise Overloaded(
-                f"expected at most {LAG_MAX} commands waiting for partition {partition}, but there are {lag}"
-            )
-        self._elsewhere += 1
-        try:
-            return await self._send_elsewhere(partition, command)
-        finally:
-            self._elsewhere -= 1
-
-    async def _send_elsewhere(self, partition: int, command: AnyCommand) -> Reply:
-        reply_to, answer = self._replies.expect()
-        try:
-            try:
-                await self._log.publish([CommandRecord(partition, command, reply_to)])
-            except TooLarge as error:
-                return Reply(partition, 0, Rejected("INVALID_ARGUMENT", str(error)))
-            except Exception as error:
-                raise Unavailable(
-                    "the command log takes no commands just now; whether it took this one is unknown"
-                ) from error
-            return await answer
-        finally:
-            answer.cancel()
+        return await self._elsewhere.submit(partition, command)
 
     # --- jobs ----------------------------------------------------------------------------------------------------------
 
@@ -159,8 +126,7 @@ class Gateway:
         name = f"~{uuid.uuid4().hex}"
         for step in range(self._partitions):
             partition = FIRST_PARTITION + (self._turn + step) % self._partitions
-            processor = self._processors.get(partition)
-            if processor is not None and not processor.offers.hint(job_type, self._clock.now()):
+            if not self._worth_asking(partition, job_type):
                 asked += 1
                 continue
             command = ActivateJobs(
@@ -186,9 +152,24 @@ class Gateway:
             raise refused
         return jobs
 
+    def _worth_asking(self, partition: int, job_type: str) -> bool:
+        processor = self._processors.get(partition)
+        if processor is not None:
+            return processor.offers.hint(job_type, self._clock.now())
+        return self._jobs_elsewhere.worth_asking(partition, job_type)
+
+    async def _ask(self, command: ActivateJobs) -> Reply:
+        if command.partition in self._processors:
+            return await self.submit(command)
+        self._jobs_elsewhere.asked(command.partition, command.job_type)
+        reply = await self.submit(command)
+        got = 0 if isinstance(reply.result, Rejected) else len(reply.result["jobs"])
+        self._jobs_elsewhere.answered(command.partition, command.job_type, command.jobs_max, got)
+        return reply
+
     async def _lease(self, command: ActivateJobs, leased: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Carry out one activation. A caller who goes away meanwhile gives back what it was leased."""
-        sending = asyncio.ensure_future(self.submit(command))
+        sending = asyncio.ensure_future(self._ask(command))
         try:
             reply = await asyncio.shield(sending)
         except asyncio.CancelledError:

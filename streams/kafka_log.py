@@ -29,7 +29,7 @@ from streams.kafka_calls import apart, close
 from streams.loader import storable
 from streams.log import BATCH_RECORDS_MAX, CommandRecord, TooLarge
 from streams.topics import COMMAND_BYTES_MAX, LETTER_BYTES_MAX, RECORD_BYTES_MAX, Cluster, Topics
-from streams.work import UNSTORABLE, target
+from streams.work import UNSTORABLE, decode_command, encode_command, target
 
 PUBLISH_SECONDS_MAX: Final = 10.0
 WAIT_MS: Final = 5_000
@@ -49,7 +49,6 @@ NOTHING: Final = CancelInstance(id=ENGINE_ID, issued_at=EPOCH, key=0)
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode = msgspec.json.Decoder(AnyCommand, float_hook=Decimal).decode
 # Producers in JavaScript cannot write a key as a number without loss: as text it is the same.
 _decode_any = msgspec.json.Decoder(AnyCommand, strict=False, float_hook=Decimal).decode
 _plain = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -112,7 +111,7 @@ class KafkaLog:
         """See the port."""
         if not records:
             return
-        values = [_encode(record.command) for record in records]
+        values = [encode_command(record.command) for record in records]
         largest = max(map(len, values))
         if largest > RECORD_BYTES_MAX - HEADERS_BYTES:
             raise TooLarge(
@@ -227,7 +226,7 @@ class KafkaLog:
         if len(value) > COMMAND_BYTES_MAX and not sealed:
             raise NoCommand(f"expected at most {COMMAND_BYTES_MAX} bytes, but found {len(value)}")
         try:
-            command = _decode(value) if sealed else self._foreign(record, value)
+            command = decode_command(value) if sealed else self._foreign(record, value)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise NoCommand(f"expected a command as JSON, but: {error}") from error
         if not sealed:

@@ -7,15 +7,14 @@ crash of the server goes on from what it was told, and a reaction that it holds 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from decimal import Decimal
 
 import asyncpg
 import msgspec
 
-from domain.commands import AnyCommand
 from eventstore.postgres import Connection, Pool
-from streams.listener import Listener
 from streams.log import BATCH_RECORDS_MAX, CommandRecord
+from streams.notifications import Notifications
+from streams.work import decode_command, encode_command
 
 CHANNEL = "procession_commands"
 LOCK_SPACE = 0x434D44
@@ -38,17 +37,14 @@ ORDER BY r.number
 
 log = logging.getLogger(__name__)
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode = msgspec.json.Decoder(AnyCommand, float_hook=Decimal).decode
-
 
 class PostgresLog:
     """All of `streams.log.Log`."""
 
-    def __init__(self, pool: Pool, dsn: str, listener: Listener) -> None:
+    def __init__(self, pool: Pool, dsn: str, notifications: Notifications) -> None:
         self._pool = pool
         self._dsn = dsn
-        self._listener = listener
+        self._notifications = notifications
         self._publisher: Connection | None = None
         self._waiting: list[tuple[Sequence[CommandRecord], asyncio.Future[None]]] = []
         self._publishing: asyncio.Task[None] | None = None
@@ -56,7 +52,7 @@ class PostgresLog:
 
     async def start(self) -> None:
         """Begin to listen."""
-        await self._listener.listen(CHANNEL, self._heard)
+        await self._notifications.listen(CHANNEL, self._heard)
 
     async def stop(self) -> None:
         """End publishing, in bounded time."""
@@ -111,7 +107,7 @@ class PostgresLog:
             partitions,
             [record.partition for record in records],
             [record.reply_to for record in records],
-            [_encode(record.command) for record in records],
+            [encode_command(record.command) for record in records],
         )
         elsewhere: list[str] = []
         for partition in partitions:
@@ -164,7 +160,7 @@ class PostgresLog:
 
 def _record(partition: int, row: asyncpg.Record) -> CommandRecord | None:
     try:
-        return CommandRecord(partition, _decode(row[2]), row[1], row[0])
+        return CommandRecord(partition, decode_command(row[2]), row[1], row[0])
     except msgspec.MsgspecError:
         log.exception("command at partition %d, offset %d cannot be read and is passed over", partition, row[0])
         return None

@@ -1,88 +1,67 @@
-"""Answers to callers in other processes, through PostgreSQL: one statement for all answers of a batch, one wake per process."""
+"""Answers to callers in other processes, through PostgreSQL's notifications: each process listens to a channel of its own."""
 
-import asyncio
-import logging
-from collections import deque
 from collections.abc import Sequence
 
-from eventstore.postgres import Pool
-from streams.listener import Listener
+from streams.notifications import PAYLOAD_BYTES_MAX, Notifications
 from streams.replies import LocalReplies
-from streams.tasks import end
 from streams.work import Answered, decode_reply, encode_reply
 
-CHANNEL = "procession_replies"
-WAITING_MAX = 50_000
-"""Answers on their way; past it the oldest are lost, and their callers try again."""
-
-_SEND = """
-WITH sent AS (
-    INSERT INTO replies (process, caller, reply) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) RETURNING process
-)
-SELECT pg_notify($4, process) FROM (SELECT DISTINCT process FROM sent) AS processes
-"""
-
-log = logging.getLogger(__name__)
+PIECE_CHARACTERS = (PAYLOAD_BYTES_MAX - 100) // 4
+"""Of an answer in one notification, of up to four bytes each; longer answers go in several."""
+INCOMPLETE_MAX = 1_000
+"""Answers of which a part is there; past it the oldest is dropped."""
 
 
 class PostgresReplies:
     """All of `streams.processor.Replies`."""
 
-    def __init__(self, local: LocalReplies, pool: Pool, listener: Listener) -> None:
+    def __init__(self, local: LocalReplies, notifications: Notifications) -> None:
         self._local = local
-        self._pool = pool
-        self._listener = listener
-        self._waiting: deque[tuple[str, int, bytes]] = deque(maxlen=WAITING_MAX)
-        self._sending: asyncio.Task[None] | None = None
-        self._taking: asyncio.Task[None] | None = None
-        self._more = False
+        self._notifications = notifications
+        self._pieces: dict[int, tuple[int, list[str]]] = {}
+        """Of answers that did not arrive as a whole yet, by caller, and how many pieces are to come."""
 
     async def start(self) -> None:
         """Begin to listen."""
-        await self._listener.listen(CHANNEL, self._heard)
-
-    async def stop(self) -> None:
-        """End, in bounded time."""
-        await end(task for task in (self._sending, self._taking) if task is not None)
+        await self._notifications.listen(_channel(self._local.process), self._heard)
 
     def send(self, replies: Sequence[Answered]) -> None:
         """See the port."""
-        elsewhere = False
         for work, reply in replies:
             process, _, caller = work.reply_to.rpartition("/")
             if process == self._local.process:
                 self._local.deliver(int(caller), reply)
             elif caller.isdecimal():
-                self._waiting.append((process, int(caller), encode_reply(reply)))
-                elsewhere = True
-        if elsewhere and (self._sending is None or self._sending.done()):
-            self._sending = asyncio.create_task(self._send_waiting(), name="send replies")
+                self._send(_channel(process), caller, encode_reply(reply).decode())
 
-    async def _send_waiting(self) -> None:
-        while self._waiting:
-            taken = list(self._waiting)
-            self._waiting.clear()
-            try:
-                await self._pool.execute(_SEND, *map(list, zip(*taken, strict=True)), CHANNEL)
-            except Exception:
-                log.exception("%d answers could not be sent; their callers will try again", len(taken))
+    def _send(self, channel: str, caller: str, answer: str) -> None:
+        pieces = [answer[at : at + PIECE_CHARACTERS] for at in range(0, len(answer), PIECE_CHARACTERS)]
+        for left, piece in zip(reversed(range(len(pieces))), pieces, strict=True):
+            self._notifications.send(channel, f"{caller} {left} {piece}")
 
     def _heard(self, payload: str | None) -> None:
-        if payload not in (None, self._local.process):
+        if payload is None:
+            # Callers whose answer was lost try again.
+            self._pieces.clear()
             return
-        self._more = True
-        if self._taking is None or self._taking.done():
-            self._taking = asyncio.create_task(self._take(), name="take replies")
+        caller, left, piece = payload.split(" ", 2)
+        answer = self._whole(int(caller), int(left), piece)
+        if answer is not None:
+            self._local.deliver(int(caller), decode_reply(answer.encode()))
 
-    async def _take(self) -> None:
-        while self._more:
-            self._more = False
-            try:
-                rows = await self._pool.fetch(
-                    "DELETE FROM replies WHERE process = $1 RETURNING caller, reply", self._local.process
-                )
-            except Exception:
-                log.exception("answers could not be read; their callers will try again")
-                return
-            for row in rows:
-                self._local.deliver(row[0], decode_reply(row[1]))
+    def _whole(self, caller: int, left: int, piece: str) -> str | None:
+        """Return an answer once its last piece is there. What has a hole is dropped."""
+        expected, pieces = self._pieces.pop(caller, (left, []))
+        if left != expected:
+            return None
+        pieces.append(piece)
+        if not left:
+            return "".join(pieces)
+        if len(self._pieces) >= INCOMPLETE_MAX:
+            self._pieces.pop(next(iter(self._pieces)))
+        self._pieces[caller] = (left - 1, pieces)
+        return None
+
+
+def _channel(process: str) -> str:
+    return f"procession_replies_{process}"

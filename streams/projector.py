@@ -8,7 +8,6 @@ import contextlib
 import heapq
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -22,8 +21,8 @@ BATCH_RECORDS_MAX = 2_000
 """Records in one transaction."""
 HANDED_MAX = 20_000
 """Records that wait in memory; past it they are read from the store again."""
-GATHER_SECONDS_MAX = 0.02
-"""Longest pause after a step; a step costs much the same for one event as for a hundred."""
+GATHER_SECONDS = 0.1
+"""Pause after a step, which costs much the same for one event as for a hundred. Whoever waits to see an event ends it."""
 RETRY_SECONDS_MAX = 2.0
 
 log = logging.getLogger(__name__)
@@ -93,24 +92,22 @@ class Projector:
             self._changed.clear()
             batch = await self._next()
             if batch:
-                started = time.monotonic()
                 self._move(await self._projection.apply(self.partition, batch))
-                took = time.monotonic() - started
                 # What is left of the batch in memory goes only now: `idle` must not be true in between.
                 while self._handed and self._handed[0].position <= self.position:
                     self._handed.popleft()
                 if len(batch) < BATCH_RECORDS_MAX:
-                    await self._gather(took)
+                    await self._gather()
             else:
                 await self._changed.wait()
 
-    async def _gather(self, took: float) -> None:
-        """Let further events gather for as long as the last ones took, unless somebody waits to see them."""
+    async def _gather(self) -> None:
+        """Let further events gather for a while, unless somebody waits to see them."""
         if self._waiting:
             return
         self._wanted.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(took, GATHER_SECONDS_MAX)):
+            async with asyncio.timeout(GATHER_SECONDS):
                 await self._wanted.wait()
 
     async def _next(self) -> Sequence[EventRecord]:

@@ -28,6 +28,8 @@ from streams.unit import Unit
 
 ROWS_MAX: Final = 2_000
 """Events between two waits for the broker."""
+GATHER_SECONDS: Final = 0.02
+"""Pause after what was sent: one event costs the brokers and us as much as a hundred."""
 HANDED_MAX: Final = 20_000
 """Events that wait in memory; past it they are read from the table again."""
 BATCH_BYTES: Final = 256 * 1024
@@ -176,6 +178,8 @@ class Relay:
                 else:
                     await self._send(producer, rows)
                     tell(self.position)
+                    if upto is None and len(rows) < ROWS_MAX:
+                        await asyncio.sleep(GATHER_SECONDS)
 
     def _guard(self, producer: AIOKafkaProducer) -> None:
         """Have the client send no batch after a standstill, however far it had come with it: the look is just before the write."""

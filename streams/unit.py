@@ -46,6 +46,8 @@ class Unit:
         """Commands that came to the wrong partition."""
         self.jobs: dict[str, int] = {}
         """Job type -> how many jobs it made available."""
+        self.unmet: set[str] = set()
+        """Job types of which callers in other processes got fewer than they wanted."""
         self.due: datetime | None = None
         """The earliest time that it made something wait for."""
         self.ended: list[str] = []

@@ -36,7 +36,7 @@ class Reply(msgspec.Struct, frozen=True):
 class Work:
     """A command on its way through a processor, and where its answer goes."""
 
-    __slots__ = ("command", "future", "offset", "reply_to")
+    __slots__ = ("command", "elsewhere", "future", "offset", "reply_to")
 
     def __init__(
         self,
@@ -44,8 +44,12 @@ class Work:
         future: "asyncio.Future[Reply] | None" = None,
         reply_to: str = "",
         offset: int = 0,
+        *,
+        elsewhere: bool = False,
     ) -> None:
         self.command = command
+        self.elsewhere = elsewhere or bool(reply_to)
+        """Whether its caller is in another process."""
         self.future = future
         """For a caller in this process."""
         self.reply_to = reply_to
@@ -90,6 +94,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_command = msgspec.json.Decoder(AnyCommand, float_hook=Decimal)
 _stored = msgspec.json.Decoder(_Stored, float_hook=Decimal)
 
 
@@ -101,6 +106,17 @@ class _Sent(msgspec.Struct, omit_defaults=True):
 
 
 _sent = msgspec.json.Decoder(_Sent, float_hook=Decimal)
+
+
+def encode_command(command: AnyCommand) -> bytes:
+    """Return a command as JSON."""
+    return _encoder.encode(command)
+
+
+def decode_command(body: bytes) -> AnyCommand:
+    """Return the command that `encode_command` wrote. Raise `msgspec.MsgspecError` if it is none."""
+    command: AnyCommand = _command.decode(body)
+    return command
 
 
 def purpose(command: AnyCommand) -> str:

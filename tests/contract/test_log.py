@@ -12,9 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from domain import commands as c
 from streams.kafka_log import SECRET_BYTES, KafkaLog
-from streams.listener import Listener
 from streams.log import BATCH_RECORDS_MAX, CommandRecord, Log
 from streams.memory_log import MemoryLog
+from streams.notifications import Notifications
 from streams.postgres_log import PostgresLog
 from streams.topics import Cluster, Topics, create, delete
 
@@ -69,13 +69,13 @@ async def log(
         async with kafka_log(servers) as found:
             yield found
         return
-    listener = Listener(database_url)
-    await listener.start()
-    adapter = PostgresLog(pool, database_url, listener)
+    notifications = Notifications(database_url)
+    await notifications.start()
+    adapter = PostgresLog(pool, database_url, notifications)
     await adapter.start()
     yield adapter
     await adapter.stop()
-    await listener.stop()
+    await notifications.stop()
 
 
 def record(number: int, partition: int = 1) -> CommandRecord:
@@ -151,10 +151,10 @@ async def test_many_publishers_leave_no_hole_that_a_reader_passes(log: Log) -> N
 async def test_processes_publish_and_read_without_a_hole(
     pool: "asyncpg.Pool[asyncpg.Record]", database_url: str
 ) -> None:
-    listeners = [Listener(database_url) for _ in range(3)]
-    logs = [PostgresLog(pool, database_url, listener) for listener in listeners]
-    for listener, each in zip(listeners, logs, strict=True):
-        await listener.start()
+    processes = [Notifications(database_url) for _ in range(3)]
+    logs = [PostgresLog(pool, database_url, notifications) for notifications in processes]
+    for notifications, each in zip(processes, logs, strict=True):
+        await notifications.start()
         await each.start()
     reading = asyncio.ensure_future(take(logs[0].read(1, 0), 150))
     await asyncio.gather(
@@ -162,6 +162,6 @@ async def test_processes_publish_and_read_without_a_hole(
     )
 
     assert len({each.command.id for each in await reading}) == 150
-    for listener, each in zip(listeners, logs, strict=True):
+    for notifications, each in zip(processes, logs, strict=True):
         await each.stop()
-        await listener.stop()
+        await notifications.stop()

@@ -16,7 +16,8 @@ from domain.bounds import EVENT_BYTES_MAX
 from domain.keys import make_key, partition_of
 from infra.distributed import DistributedEngine
 from infra.run import serving
-from streams import gateway, processor
+from streams import elsewhere, processor
+from streams.links import Links
 from streams.topics import COMMAND_BYTES_MAX, RECORD_BYTES_MAX, Cluster, Topics, delete
 from tests.kafka.test_distributed import PARTITIONS, Process, process, settings_of, topic_equals_table, until
 from tests.kafka.test_kafka_log import letters
@@ -153,7 +154,7 @@ async def test_callers_who_are_too_many_are_turned_away_whoever_owns_their_parti
     database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "WAITING_MAX", WAITING_MAX)
-    monkeypatch.setattr(gateway, "ELSEWHERE_MAX", WAITING_MAX)
+    monkeypatch.setattr(elsewhere, "WAITING_MAX", WAITING_MAX)
     async with process(database_url, cluster, topics) as one, process(database_url, cluster, topics) as two:
         await shares(one, two)
         await one.deploy("o start -> O end")
@@ -184,7 +185,11 @@ async def test_callers_who_are_too_many_are_turned_away_whoever_owns_their_parti
 async def test_past_the_bound_of_a_topics_lag_callers_of_other_processes_are_turned_away_until_it_has_shrunk(
     database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "LAG_MAX", LAG_MAX)
+    async def no_link(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(elsewhere, "LAG_MAX", LAG_MAX)
+    monkeypatch.setattr(Links, "submit", no_link)
     async with (
         process(database_url, cluster, topics) as one,
         process(database_url, cluster, topics) as two,

@@ -15,8 +15,10 @@ from eventstore.records import EventRecord
 from eventstore.store import EventStore
 from infra.clock import ControlledClock
 from streams.definitions_view import DefinitionsView
+from streams.elsewhere import Elsewhere
 from streams.gateway import Gateway
 from streams.jobs_available import JobsAvailable
+from streams.jobs_elsewhere import JobsElsewhere
 from streams.log import Log
 from streams.memory_log import MemoryLog
 from streams.metrics import Metrics
@@ -149,7 +151,14 @@ class MemoryEngine:
             processor.sinks += [projector.hand, timers.notice, self.available.notice]
             self.processors[partition], self.projectors[partition] = processor, projector
             self.timers[partition] = timers
-        self.gateway = Gateway(partitions, self.processors, log, self.replies, clock, self.available)
+        self.gateway = Gateway(
+            partitions,
+            self.processors,
+            Elsewhere(log, self.replies),
+            clock,
+            self.available,
+            JobsElsewhere(owner, self.available.notify),
+        )
         self.tasks: list[asyncio.Task[None]] = []
         self.numbers = 0
 

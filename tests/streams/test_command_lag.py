@@ -11,7 +11,8 @@ from domain.keys import make_key, partition_of
 from domain.results import Rejected
 from streams import command_lag
 from streams.command_lag import CommandLag
-from streams.gateway import LAG_MAX, Gateway
+from streams.elsewhere import LAG_MAX, Elsewhere
+from streams.gateway import Gateway
 from streams.work import Overloaded
 from tests.streams.harness import MemoryEngine, engine
 
@@ -83,7 +84,7 @@ def beside(run: MemoryEngine, behind: dict[int, int], own: tuple[int, ...] = ())
     def lag(partition: int) -> int:
         return behind.get(partition, 0)
 
-    gateway._lag = lag
+    gateway._elsewhere = Elsewhere(run.log, run.replies, lag=lag)
     return gateway
 
 

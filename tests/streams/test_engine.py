@@ -19,9 +19,11 @@ from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart
 from infra.settings import load
 from projections.writer import ProjectionWriter
+from streams.elsewhere import Elsewhere
 from streams.gateway import Gateway
 from streams.jobs_available import JobsAvailable
-from streams.listener import Listener
+from streams.jobs_elsewhere import JobsElsewhere
+from streams.notifications import Notifications
 from streams.postgres_log import PostgresLog
 from streams.postgres_replies import PostgresReplies
 from streams.replies import LocalReplies
@@ -146,17 +148,19 @@ async def caller_elsewhere(
     run: Engine, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, process: str
 ) -> AsyncGenerator[Gateway]:
     """A process that serves callers and owns no partition."""
-    listener = Listener(dsn)
-    await listener.start()
-    log = PostgresLog(pool, dsn, listener)
+    notifications = Notifications(dsn)
+    await notifications.start()
+    log = PostgresLog(pool, dsn, notifications)
     await log.start()
     local = LocalReplies(process)
-    replies = PostgresReplies(local, pool, listener)
+    replies = PostgresReplies(local, notifications)
     await replies.start()
-    yield Gateway(run.partitions, {}, log, local, run.clock, JobsAvailable())
-    await replies.stop()
+    available = JobsAvailable()
+    yield Gateway(
+        run.partitions, {}, Elsewhere(log, local), run.clock, available, JobsElsewhere(process, available.notify)
+    )
     await log.stop()
-    await listener.stop()
+    await notifications.stop()
 
 
 async def test_callers_of_other_processes_are_answered(database_url: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -188,10 +192,6 @@ async def test_callers_of_other_processes_are_answered(database_url: str, pool: 
         assert isinstance(refused.result, Rejected)
         assert all(isinstance(reply.result, dict) for reply in completed)
         assert await count(run, e.InstanceCompleted) == 300
-        # The answers are taken out of the table by those whom they reached, a moment later or before.
-        async with asyncio.timeout(100):
-            while await run.pool.fetchval("SELECT count(*) FROM replies") > 0:  # noqa: ASYNC110 - a table tells nobody
-                await asyncio.sleep(0.01)
 
 
 async def test_the_database_may_go_away_and_come_back(database_url: str) -> None:

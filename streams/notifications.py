@@ -1,0 +1,103 @@
+"""PostgreSQL's notifications for a whole process: one connection that listens and sends, and comes back when it breaks.
+
+What is sent while it is broken, or right before, is lost: whoever waits for a notification asks again in the end, or was told to
+try again. After a break every listener is told that it may have missed some.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncpg
+
+from eventstore.postgres import CONNECTION_ERRORS
+from streams.tasks import end
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at whether the connection still stands, and between two tries to come back."""
+PAYLOAD_BYTES_MAX: Final = 7_999
+"""PostgreSQL takes no longer ones."""
+WAITING_MAX: Final = 50_000
+"""Notifications on their way; past it the oldest are lost."""
+SENT_MAX: Final = 5_000
+"""Notifications in one statement."""
+SEND_SECONDS_MAX: Final = 10.0
+
+_SEND = """
+SELECT pg_notify(n.channel, n.payload)
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (channel, payload, number) ORDER BY n.number
+"""
+
+log = logging.getLogger(__name__)
+
+
+class Notifications:
+    """One per process. A listener is called with the payload, or with None if any may have been missed."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._wanted: dict[str, Callable[[str | None], None]] = {}
+        self._connection: Any = None
+        self._talking = asyncio.Lock()
+        self._waiting: deque[tuple[str, str]] = deque(maxlen=WAITING_MAX)
+        self._sending: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect. Raise if that fails the first time."""
+        await self._connect()
+        self._keeper = asyncio.create_task(self._keep(), name="notifications")
+
+    async def stop(self) -> None:
+        """Stop listening and sending."""
+        await end(task for task in (self._keeper, self._sending) if task is not None)
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def listen(self, channel: str, call: Callable[[str | None], None]) -> None:
+        """Have `call` called for each notification of the channel."""
+        self._wanted[channel] = call
+        async with self._talking:
+            if self._connection is not None and not self._connection.is_closed():
+                await self._connection.add_listener(channel, self._heard)
+
+    def send(self, channel: str, payload: str) -> None:
+        """Send soon, and in order; those that wait for the same moment go with one statement."""
+        self._waiting.append((channel, payload))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_waiting(), name="notify")
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), SENT_MAX))]
+            try:
+                async with self._talking:
+                    await self._connection.execute(
+                        _SEND, *map(list, zip(*taken, strict=True)), timeout=SEND_SECONDS_MAX
+                    )
+            except CONNECTION_ERRORS as error:
+                log.warning("%d notifications are lost: %s", len(taken), str(error) or type(error).__name__)
+
+    async def _connect(self) -> None:
+        async with self._talking:
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=10.0, server_settings={"application_name": "procession notifications"}
+            )
+            for channel in self._wanted:
+                await self._connection.add_listener(channel, self._heard)
+        for call in self._wanted.values():
+            call(None)
+
+    def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        self._wanted[channel](str(payload))
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._connection.is_closed():
+                with contextlib.suppress(*CONNECTION_ERRORS):
+                    await self._connect()
+                    log.info("listening to the database again")
