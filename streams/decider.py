@@ -172,6 +172,8 @@ class Decider:
         if self._reactions or any(not isinstance(work.command, _LEASES) for work in works):
             # Nearly every command may reach a call activity or a decision, whose latest version counts.
             await self._definitions.refresh()
+        # After a faster clock, its time goes on: what is available since then would be hidden until ours is there.
+        unit.now = max(unit.now, self._last_time)
         carried = 0
         carried += await self._react(unit, REACTIONS_ROUND_MAX)
         left = await self._round(unit, works)

@@ -41,6 +41,8 @@ GATHER_SECONDS = 0.005
 """Pause after a batch of several commands: they come faster than they can be committed one by one, which costs as much as twenty."""
 GATHER_COMMANDS = 20
 """So many waiting commands end the pause."""
+CLOCKS_APART_SECONDS_MAX = 1.0
+"""Past it, the log tells that the owner before had a faster clock."""
 RETRY_SECONDS_MIN = 0.05
 """Before the partition is taken anew after an error; twice as long after each further one without a commit in between."""
 RETRY_SECONDS_MAX = 2.0
@@ -189,6 +191,13 @@ class PartitionProcessor:
         self._clear_up(owned)
         last = await self._parts.store.read(self.partition, owned.position - 1, 1) if owned.position else ()
         self._decider.reset(owned, last[-1].time if last else None)
+        if last and (ahead := (last[-1].time - self._parts.clock.now()).total_seconds()) > CLOCKS_APART_SECONDS_MAX:
+            log.warning(
+                "partition %d was written by a clock that is %.0f s ahead of this machine's: until it is there, too, events "
+                "bear that clock's last time, and timers and leases are late",
+                self.partition,
+                ahead,
+            )
         self._epoch, self.position, self.command_offset = owned.epoch, owned.position, owned.command_offset
         self._forgotten = 0
         self._outbox.clear()

@@ -68,9 +68,11 @@ def settings_of(database_url: str, cluster: Cluster, topics: Topics) -> Settings
 
 
 @asynccontextmanager
-async def process(database_url: str, cluster: Cluster, topics: Topics) -> AsyncGenerator[Process]:
+async def process(
+    database_url: str, cluster: Cluster, topics: Topics, kind: type[DistributedEngine] = DistributedEngine
+) -> AsyncGenerator[Process]:
     settings = settings_of(database_url, cluster, topics)
-    async with DistributedEngine.on(settings, database_url, cluster) as engine:
+    async with kind.on(settings, database_url, cluster) as engine:
         transport = httpx.ASGITransport(create_app(engine, settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://procession", timeout=30) as client:
             yield Process(engine, client)

@@ -7,8 +7,11 @@ import pytest
 from domain import commands as c
 from domain import events as e
 from domain.results import Rejected
+from eventstore.memory import MemoryEventStore
+from infra.clock import ControlledClock
 from streams import job_offers
-from tests.streams.harness import MemoryEngine, engine
+from streams.memory_log import MemoryLog
+from tests.streams.harness import START, MemoryEngine, MemoryTables, engine
 
 
 def keys(jobs: list[dict[str, Any]]) -> list[str]:
@@ -205,3 +208,14 @@ async def test_what_a_worker_does_not_want_is_not_sent() -> None:
 
         assert job["variables"] == {"b": 2}
         assert job["deadline"] == int((run.clock.now() + timedelta(seconds=1)).timestamp() * 1000)
+
+
+async def test_jobs_of_a_faster_clock_are_offered_at_once_by_an_owner_with_a_slower_one() -> None:
+    store, log, tables, slow = MemoryEventStore(), MemoryLog(), MemoryTables(), ControlledClock()
+    slow.pin(START - timedelta(hours=1))
+    async with engine(partitions=1, store=store, log=log, tables=tables) as run:
+        await with_jobs(run, 2)
+        await run.jobs("pack", jobs_max=1)
+
+    async with engine(partitions=1, store=store, log=log, tables=tables, clock=slow) as run:
+        assert len(await run.jobs("pack")) == 1
