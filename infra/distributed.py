@@ -44,6 +44,7 @@ from streams.relay import Relay, RelayMetrics, TopicUnreadable, tail
 from streams.replies import LocalReplies
 from streams.rows import PostgresEventRows
 from streams.tasks import end
+from streams.topic_id import topic_id
 from streams.topics import Cluster, TopicDoesNotFit, check, create
 
 LET_GO_SECONDS_MAX: Final = 5.0
@@ -146,6 +147,7 @@ class DistributedEngine(Engine):
             await create(self._cluster, self._topics, self.partitions)
             await check(self._cluster, self._topics, self.partitions)
             name = await kafka.log_name(self._cluster, self._topics)
+            made = await topic_id(self._cluster, self._topics.commands)
             await self._compare_with_topic()
         except TopicDoesNotFit as error:
             raise EngineCannotStart(str(error)) from error
@@ -154,7 +156,7 @@ class DistributedEngine(Engine):
             raise EngineCannotStart(f"expected Kafka at {servers}, but: {error or type(error).__name__}") from error
         self._notifications = notifications
         await notifications.listen(JOBS_CHANNEL, self._jobs_elsewhere.heard)
-        secret = await adopt(self._dsn, name)
+        secret = await adopt(self._dsn, name, made)
         await self._open_links(secret)
         log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
         self._stack.push_async_callback(log_of_commands.stop)
@@ -426,19 +428,17 @@ async def _when_ready(processor: Any, relay: Relay) -> None:
     await relay.run()
 
 
-async def adopt(dsn: str, name: str) -> bytes:
-    """Tie the database to its log of commands and return their secret. Raise `EngineCannotStart` if it is tied to another."""
+async def adopt(dsn: str, name: str, made: str | None = None) -> bytes:
+    """Tie the database to its log of commands and return their secret. Raise `EngineCannotStart` if it is tied to another.
+
+    `made` is the id that the topic was given when it was made; None if nobody tells it.
+    """
     connection = await asyncpg.connect(dsn, timeout=CLOSE_SECONDS_MAX)
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE command_log IN EXCLUSIVE MODE")
-            known = await connection.fetchrow("SELECT name, secret FROM command_log")
-            if known is not None:
-                if known["name"] != name:
-                    raise EngineCannotStart(
-                        f"the commands of this database are in {known['name']}, but the settings name {name}"
-                    )
-                return bytes(known["secret"])
+            if (known := await _adopted(connection, name, made)) is not None:
+                return known
             waiting = await connection.fetchval(
                 'SELECT count(*) FROM commands c JOIN partitions p USING (partition) WHERE c."offset" > p.command_offset'
             )
@@ -448,8 +448,28 @@ async def adopt(dsn: str, name: str) -> bytes:
                     "Kafka until they are carried out"
                 )
             secret = secrets.token_bytes(SECRET_BYTES)
-            await connection.execute("INSERT INTO command_log (name, secret) VALUES ($1, $2)", name, secret)
+            await connection.execute(
+                "INSERT INTO command_log (name, secret, topic_id) VALUES ($1, $2, $3)", name, secret, made
+            )
             await connection.execute("UPDATE partitions SET command_offset = 0, epoch = epoch + 1")
             return secret
     finally:
         await connection.close()
+
+
+async def _adopted(connection: asyncpg.Connection, name: str, made: str | None) -> bytes | None:
+    """Return the secret of a database that is tied to this log already; None if it is tied to none."""
+    known = await connection.fetchrow("SELECT name, secret, topic_id FROM command_log")
+    if known is None:
+        return None
+    if known["name"] != name:
+        raise EngineCannotStart(f"the commands of this database are in {known['name']}, but the settings name {name}")
+    if made is not None and known["topic_id"] is None:
+        await connection.execute("UPDATE command_log SET topic_id = $1", made)
+    elif made is not None and known["topic_id"] != made:
+        raise EngineCannotStart(
+            f"expected {name} to be the one with the id {known['topic_id']}, but it has {made}: it was made anew, and where "
+            "this database stands means nothing in it; what to do then is told in "
+            "docs/how-to/survive-failures-with-kafka.md#the-commands-topic-was-lost"
+        )
+    return bytes(known["secret"])

@@ -200,6 +200,10 @@ async def test_a_database_is_tied_to_its_log(database_url: str, cluster: Cluster
     assert await adopt(database_url, "topic a of Kafka cluster x") == secret
     with pytest.raises(EngineCannotStart, match="are in topic a of Kafka cluster x, but the settings name topic b"):
         await adopt(database_url, "topic b of Kafka cluster x")
+    assert await adopt(database_url, "topic a of Kafka cluster x", "first") == secret, "now it is known which one"
+    assert await adopt(database_url, "topic a of Kafka cluster x") == secret, "brokers need not tell"
+    with pytest.raises(EngineCannotStart, match="with the id first, but it has second: it was made anew"):
+        await adopt(database_url, "topic a of Kafka cluster x", "second")
     with pytest.raises(EngineCannotStart, match="start the engine with PROCESSION_KAFKA=1"):
         async with Engine.running(settings, database_url):
             pass

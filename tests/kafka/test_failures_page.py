@@ -67,6 +67,11 @@ async def test_a_lost_commands_topic_is_replaced_and_known_ids_act_no_second_tim
     else:
         others = topics
         await remove(cluster, topics.commands)
+        await create(cluster, topics, PARTITIONS)
+        await write(cluster, topics, *2 * old)  # beyond where the old one ended
+        with pytest.raises(EngineCannotStart, match=r"it was made anew.*#the-commands-topic-was-lost"):
+            async with process(database_url, cluster, topics):
+                pass
 
     await say_that_it_is_a_new_one(database_url)
     async with process(database_url, cluster, others) as engine:

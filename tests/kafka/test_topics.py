@@ -6,6 +6,8 @@ from typer.testing import CliRunner, Result
 
 from infra.cli import app
 from infra.insight import topics as insight
+from infra.local_kafka import LocalKafka
+from streams.topic_id import topic_id
 from streams.topics import RECORD_BYTES_MAX, Cluster, TopicDoesNotFit, Topics, check, create, delete, describe
 from tests.kafka.conftest import PARTITIONS
 from tests.kafka.test_failures_page import remove
@@ -70,3 +72,18 @@ async def test_the_topics_of_insight_are_described_once_they_are_there(
         assert "is not there" not in after.stdout
         assert f"expected topic {name} with 8 partitions" in misfit.stderr
     await remove(cluster, *insight.names(made))
+
+
+async def test_a_topic_that_was_made_anew_has_another_id(cluster: Cluster, topics: Topics, broker: LocalKafka) -> None:
+    assert await topic_id(cluster, topics.commands) is None, "it is not there"
+    await create(cluster, topics, 2)
+    first = await topic_id(cluster, topics.commands)
+    assert first == await topic_id(cluster, topics.commands)
+    folder = broker._nodes[0].folder  # pyright: ignore[reportPrivateUsage]  # what Kafka itself has written down
+    [noted] = folder.glob(f"**/{topics.commands}-0/partition.metadata")
+    assert f"topic_id: {first}" in noted.read_text().splitlines()
+    await delete(cluster, topics)
+    await create(cluster, topics, 2)
+
+    assert await topic_id(cluster, topics.commands) not in {None, first}
+    await delete(cluster, topics)
