@@ -45,7 +45,7 @@ from streams.replies import LocalReplies
 from streams.rows import PostgresEventRows
 from streams.tasks import end
 from streams.topic_id import topic_id
-from streams.topics import Cluster, TopicDoesNotFit, check, create
+from streams.topics import Cluster, TopicDoesNotFit, create
 
 LET_GO_SECONDS_MAX: Final = 5.0
 """For the batch that is being decided when a partition goes elsewhere."""
@@ -145,7 +145,6 @@ class DistributedEngine(Engine):
     async def _open_log(self, notifications: Notifications) -> Log:
         try:
             await create(self._cluster, self._topics, self.partitions)
-            await check(self._cluster, self._topics, self.partitions)
             name = await kafka.log_name(self._cluster, self._topics)
             made = await topic_id(self._cluster, self._topics.commands)
             await self._compare_with_topic()
