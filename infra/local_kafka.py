@@ -125,6 +125,17 @@ class LocalKafka:
         assert child is not None, f"node {number} does not run"
         return child.pid
 
+    @property
+    def active_controller(self) -> int | None:
+        """Return the number of the node that was elected last to lead the cluster's metadata; None while there is an election."""
+        states: list[dict[str, int]] = []
+        for node in self._nodes:
+            with contextlib.suppress(FileNotFoundError):
+                states.append(json.loads((node.folder / "data" / "__cluster_metadata-0" / "quorum-state").read_text()))
+        last = max((state["leaderEpoch"] for state in states), default=0)
+        elected = [state["leaderId"] for state in states if state["leaderEpoch"] == last and state["leaderId"] > 0]
+        return elected[0] if elected else None
+
     def kill(self, number: int = 1) -> None:
         """Kill -9 a node."""
         node = self._nodes[number - 1]

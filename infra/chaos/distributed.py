@@ -24,6 +24,8 @@ SESSION_SECONDS: Final = 2
 """Of the consumer group: an engine that is silent for so long loses its partitions."""
 AWAY_SECONDS_MAX: Final = 1.0
 """A lone broker stays dead for so long, and a guest stays for so long."""
+ELECTED_SECONDS_MAX: Final = 60.0
+"""Within that, three brokers have another controller."""
 TAKEN_SECONDS_MAX: Final = 60.0
 """Within that, others own the partitions of an engine that stands still."""
 
@@ -37,6 +39,8 @@ VICTIMS: Final = (
     "postmaster",
     "all connections to the database",
 )
+OF_THREE_BROKERS: Final = (*VICTIMS, "active controller")
+"""What may die where one of three brokers may."""
 
 _CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'procession%'"
 _OWNED = "SELECT count(*) FROM partitions WHERE owner LIKE '% ' || $1::int || ' %'"
@@ -47,8 +51,8 @@ class DistributedSite:
 
     callers: Sequence[Caller]
 
-    def __init__(self, folder: Path, *, brokers: int = 1, victims: Sequence[str] = VICTIMS) -> None:
-        self.victims = victims
+    def __init__(self, folder: Path, *, brokers: int = 1, victims: Sequence[str] | None = None) -> None:
+        self.victims = victims or (OF_THREE_BROKERS if brokers > 1 else VICTIMS)
         self.ports: list[int] = []
         self.callers = [self._call]
         self.repeated = 0
@@ -128,7 +132,12 @@ class DistributedSite:
             case "nobody, but a third engine comes and goes":
                 await self._visit(random)
             case "broker":
-                await self._kill_broker(random)
+                self._kill_broker(random.randint(1, self._brokers))
+                if self._brokers == 1:
+                    await asyncio.sleep(random.uniform(0, AWAY_SECONDS_MAX))  # the random instant is what this is about
+                    await self._heal()
+            case "active controller":
+                await self._kill_controller()
             case "postmaster":
                 await self._kill_postmaster()
             case _:
@@ -162,13 +171,23 @@ class DistributedSite:
         await guest.stop()
         self._guest = None
 
-    async def _kill_broker(self, random: Random) -> None:
-        number = random.randint(1, self._brokers)
+    def _kill_broker(self, number: int) -> None:
         self.kafka.kill(number)
         self._dead_broker = number
-        if self._brokers == 1:
-            await asyncio.sleep(random.uniform(0, AWAY_SECONDS_MAX))  # as above
-            await self._heal()
+
+    async def _kill_controller(self) -> None:
+        """Kill the broker that leads the metadata, too; return when another does."""
+        number = self.kafka.active_controller
+        assert number is not None, "all brokers serve"
+        self._kill_broker(number)
+        try:
+            async with asyncio.timeout(ELECTED_SECONDS_MAX):
+                while self.kafka.active_controller in (number, None):  # noqa: ASYNC110  # brokers do it, in their own time
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise EngineFailed(
+                f"expected a controller instead of broker {number} within {ELECTED_SECONDS_MAX:g} s, but there is none"
+            ) from None
 
     async def _heal(self) -> None:
         if self._dead_broker is not None:

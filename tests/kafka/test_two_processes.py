@@ -34,9 +34,12 @@ async def test_whatever_dies_nothing_is_lost_nothing_acts_twice_and_the_topic_is
 
 async def test_engines_on_three_brokers_go_on_without_one_of_them(tmp_path: Path) -> None:
     # The broker that dies stays away until the next strike: all partitions have to answer without it.
-    site = DistributedSite(tmp_path, brokers=3, victims=("broker", "engine"))
+    victims = ("broker", "engine", "active controller")
+    site = DistributedSite(tmp_path, brokers=3, victims=victims)
 
-    await survive(site, 4, tmp_path)
+    seen = await survive(site, 4, tmp_path)
+
+    assert {each.victim for each in seen} == set(victims)
 
 
 async def survive(site: DistributedSite, rounds: int, folder: Path) -> list[Round]:
