@@ -5,7 +5,7 @@ A limit for the size of files stands for the full disk: PostgreSQL meets it in t
 
 import base64
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -33,7 +33,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def files_of_at_most(size: int, server: EmbeddedPostgres) -> Iterator[None]:
+def files_of_at_most(size: int, server: EmbeddedPostgres) -> Generator[None, None, None]:
     """Let no process of the server, nor those that it starts, write past so many bytes of any file."""
     first = psutil.Process(server.pid)
     _limit(first, str(size), server)
