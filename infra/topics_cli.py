@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,18 +163,11 @@ async def _refill(settings: Settings) -> int:
         await lock.acquire()
         try:
             await check(both.cluster, both.topics, len(both.positions))
+            rows = PostgresEventRows(both.pool)
             with _bar() as bar:
-                for partition, position in both.positions.items():
-                    shown = bar.add_task(f"partition {partition}", total=position)
-                    relay = Relay(
-                        partition,
-                        PostgresEventRows(both.pool),
-                        both.cluster,
-                        both.topics,
-                        NoMore(position),
-                        Pulse(),
-                    )
-                    await relay.catch_up(position, _shown_on(bar, shown))
+                for partition, position, tell in _shown_on(bar, both.positions):
+                    relay = Relay(partition, rows, both.cluster, both.topics, NoMore(position), Pulse())
+                    await relay.catch_up(position, tell)
                     missing += relay.relayed
         finally:
             await lock.release()
@@ -191,6 +185,8 @@ async def _restore(settings: Settings) -> int:
 
             def tell(what: str, done: int, total: int) -> None:
                 if what not in shown:
+                    for each in shown.values():
+                        bar.update(each, visible=False)
                     shown[what] = bar.add_task(what)
                 bar.update(shown[what], completed=done, total=total)
 
@@ -201,22 +197,13 @@ async def _check(settings: Settings) -> "list[TopicReport]":
     from streams.rows import PostgresEventRows  # noqa: PLC0415 - as above
     from streams.topic_check import check_topic as compare  # noqa: PLC0415 - as above
 
-    reports: list[TopicReport] = []
     async with _both(settings) as both:
+        rows = PostgresEventRows(both.pool)
         with _bar() as bar:
-            for partition, position in both.positions.items():
-                shown = bar.add_task(f"partition {partition}", total=position)
-                reports.append(
-                    await compare(
-                        both.cluster,
-                        both.topics,
-                        partition,
-                        PostgresEventRows(both.pool),
-                        position,
-                        _shown_on(bar, shown),
-                    )
-                )
-    return reports
+            return [
+                await compare(both.cluster, both.topics, partition, rows, position, tell)
+                for partition, position, tell in _shown_on(bar, both.positions)
+            ]
 
 
 def _run(work: Any) -> Any:
@@ -246,8 +233,19 @@ def _run(work: Any) -> Any:
         raise typer.Exit(1) from None
 
 
-def _shown_on(bar: Progress, task: TaskID) -> Callable[[int], None]:
-    return lambda position: bar.update(task, completed=position)
+def _shown_on(bar: Progress, positions: Mapping[int, int]) -> Iterator[tuple[int, int, Callable[[int], None]]]:
+    """Give each partition, its position, and whom to tell how far it is: one line for all, as terminals have no room for many."""
+    done = 0
+    task = bar.add_task("", total=sum(positions.values()))
+    for partition, position in positions.items():
+        bar.update(task, description=f"partition {partition} of {len(positions)}")
+        yield partition, position, partial(_tell, bar, task, done)
+        done += position
+        bar.update(task, completed=done)
+
+
+def _tell(bar: Progress, task: TaskID, before: int, position: int) -> None:
+    bar.update(task, completed=before + position)
 
 
 def _bar() -> Progress:

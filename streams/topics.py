@@ -202,7 +202,7 @@ async def _check(admin: AIOKafkaAdminClient, topics: Topics, partitions: int) ->
         for sentence in misfits(topic, found[topic.name])
     ]
     if wrong:
-        raise TopicDoesNotFit("; ".join(wrong))
+        raise TopicDoesNotFit("\n".join(wrong))
 
 
 async def make(admin: AIOKafkaAdminClient, topic: Topic) -> None:
@@ -253,5 +253,6 @@ async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[st
             settings[name] = {entry[0]: entry[1] for entry in entries}
     return {
         name: Topic(name, len(each["partitions"]), settings[name], len(each["partitions"][0]["replicas"]))
-        for name, each in found.items()
+        for name in names
+        if (each := found.get(name)) is not None
     }
