@@ -33,6 +33,8 @@ START_SECONDS_MAX: Final = 300.0
 STOP_FAST_SECONDS_MAX: Final = 15.0
 """Time for the checkpoint of a fast shutdown; then it is immediate, and the next start recovers."""
 STOP_IMMEDIATE_SECONDS_MAX: Final = 5.0
+START_BYTES_MIN: Final = 32 * 1024 * 1024
+"""A start needs another file of the write-ahead log, 16 MiB, and a little more."""
 LOOK_SECONDS: Final = 0.05
 """Between two looks at the server's process."""
 RESTART_PAUSE_SECONDS: Final = 1.0
@@ -219,7 +221,12 @@ class EmbeddedPostgres:
         today = sorted((self._cluster / "log").glob("postgres-*.log"), key=lambda path: path.stat().st_mtime)[-1:]
         text = "".join(path.read_text(errors="replace") for path in (self._console, *today) if path.exists())
         lines = text.splitlines()
-        return " / ".join([line for line in lines if "FATAL" in line or "rror" in line][-3:] or lines[-3:])
+        words = [line for line in lines if "FATAL" in line or "rror" in line][-3:] or lines[-3:]
+        free = min(shutil.disk_usage(each).free for each in (self._cluster, self._cluster / "pg_wal"))
+        if free < START_BYTES_MIN:
+            # A full disk leaves no room for the line that would say so.
+            words.append(f"its disk has {free >> 20} MiB left, and a start needs {START_BYTES_MIN >> 20}")
+        return " / ".join(words)
 
     async def _ready(self, deadline: float) -> bool:
         """Wait for connections to be taken; False when the server is gone instead, or on its way out."""

@@ -16,6 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
+from infra import embedded_postgres
 from infra.embedded_postgres import DataFolderHeld, EmbeddedPostgres, EmbeddedPostgresError, binaries
 
 WAIT_SECONDS_MAX = 100.0
@@ -231,6 +232,18 @@ async def test_a_path_too_long_for_a_socket_works_all_the_same(tmp_path: Path) -
     assert os.stat(sockets).st_mode & 0o777 == 0o700  # noqa: PTH116  # the path is a string already
     await server.stop()
     shutil.rmtree(sockets)
+
+
+async def test_a_server_that_does_not_start_on_a_full_disk_ends_with_a_sentence_about_it(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await EmbeddedPostgres.start(data_dir, durable=False)
+    await server.stop()
+    (data_dir / "postgres" / "pg_hba.conf").unlink()  # no room would do as well
+    monkeypatch.setattr(embedded_postgres, "START_BYTES_MIN", 2 * shutil.disk_usage(data_dir).total)
+
+    with pytest.raises(EmbeddedPostgresError, match=r"did not start in .*its disk has \d+ MiB left, and a start needs"):
+        await EmbeddedPostgres.start(data_dir, durable=False)
 
 
 async def test_data_of_another_major_version_is_left_alone(data_dir: Path) -> None:
