@@ -43,7 +43,7 @@ GATHER_COMMANDS = 20
 """So many waiting commands end the pause."""
 CLOCKS_APART_SECONDS_MAX = 1.0
 """Past it, the log tells that the owner before had a faster clock."""
-RETRY_SECONDS_MIN = 0.05
+RETRY_SECONDS_MIN = 0.01
 """Before the partition is taken anew after an error; twice as long after each further one without a commit in between."""
 RETRY_SECONDS_MAX = 2.0
 """Between two tries to take the partition anew."""
