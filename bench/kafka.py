@@ -109,12 +109,9 @@ def measure_engines(engines: Engines, servers: str, instances: int) -> dict[str,
         engines.add()
         through_topics(servers, 2_000)
         two = through_topics(servers, instances)
-        port = engines.ports[0]
-        elsewhere = [str(each) for owner, owned in engines.owned().items() if owner != port for each in owned]
-        http = load(port, "--instances", str(instances // 2), "--creators", "100", "--workers", "16")
+        http = load(engines.ports, "--instances", str(instances // 2), "--creators", "100", "--workers", "16")
         rate = http["instances_per_second"] / 2
-        known = ("--instances", str(instances // 4), "--rate", str(rate), "--elsewhere", *elsewhere)
-        http_half = load(port, *known)
+        http_half = load(engines.ports, "--instances", str(instances // 4), "--rate", str(rate), "--creators", "64")
     finally:
         engines.stop()
     return {"one": one, "foreign": foreign, "half": half, "two": two, "http": http, "http_half": http_half}

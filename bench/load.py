@@ -2,10 +2,12 @@
 
 python -m bench.load --port 8080 --instances 10000 --creators 16 --workers 8
 python -m bench.load --port 8080 --instances 10000 --rate 500        at a fixed rate, for latencies
+python -m bench.load --port 8080 8081 …                             callers of several processes, as a load balancer spreads them
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import time
 
@@ -30,14 +32,21 @@ class Load:
         self.completed = 0
         self.create_seconds: list[float] = []
         self.elsewhere_seconds: list[float] = []
-        """Those of instances on partitions that the process does not own."""
+        """Those of instances on partitions that another process owns than the one that was asked."""
         self.complete_seconds: list[float] = []
         self.visible_seconds: list[float] = []
         self.done = asyncio.Event()
+        self._owners: dict[int, int] = {}
+        """Per partition, the port of its owner, where there are several processes."""
+        self._turn = itertools.cycle(arguments.port)
+
+    def _client(self) -> Client:
+        return Client("127.0.0.1", next(self._turn))
 
     async def run(self) -> dict[str, float]:
         """Send everything and wait until all jobs are complete."""
         await self._deploy()
+        await self._find_owners()
         only_create = self.arguments.workers == 0
         begin = time.perf_counter()
         # A worker that fails must end the load, not leave it waiting for jobs that nobody completes.
@@ -59,8 +68,20 @@ class Load:
             **(quantiles("complete", self.complete_seconds) if self.complete_seconds else {}),
         }
 
+    async def _find_owners(self) -> None:
+        client = self._client()
+        status, answer = await client.get("/v2/topology")
+        assert status == 200, answer
+        client.close()
+        if len(answer["brokers"]) > 1:
+            self._owners = {
+                partition["partitionId"]: broker["port"]
+                for broker in answer["brokers"]
+                for partition in broker["partitions"]
+            }
+
     async def _deploy(self) -> None:
-        client = Client("127.0.0.1", self.arguments.port)
+        client = self._client()
         boundary = "bench"
         body = (
             b'--bench\r\ncontent-disposition: form-data; name="resources"; filename="one-task.bpmn"\r\n\r\n'
@@ -72,7 +93,7 @@ class Load:
         client.close()
 
     async def _create(self, begin: float) -> None:
-        client = Client("127.0.0.1", self.arguments.port)
+        client = self._client()
         while self.created < self.arguments.instances:
             number = self.created
             self.created += 1
@@ -86,7 +107,7 @@ class Load:
             )
             assert status == 200, answer
             self.create_seconds.append(time.perf_counter() - sent)
-            if partition_of(int(answer["processInstanceKey"])) in self.arguments.elsewhere:
+            if self._owners.get(partition_of(int(answer["processInstanceKey"])), client.port) != client.port:
                 self.elsewhere_seconds.append(time.perf_counter() - sent)
             if self.arguments.visible and number % VISIBLE_EVERY == 0:
                 status, shown = await client.get(f"/v2/process-instances/{answer['processInstanceKey']}")
@@ -95,8 +116,8 @@ class Load:
         client.close()
 
     async def _work(self) -> None:
-        poller = Client("127.0.0.1", self.arguments.port)
-        finishers = [Client("127.0.0.1", self.arguments.port) for _ in range(4)]
+        poller = self._client()
+        finishers = [self._client() for _ in range(4)]
         wanted = {
             "type": "work",
             "worker": "bench",
@@ -124,13 +145,12 @@ class Load:
 def main() -> None:
     """Run the load that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, nargs="+", required=True)
     parser.add_argument("--instances", type=int, default=10_000)
     parser.add_argument("--creators", type=int, default=16)
     parser.add_argument("--workers", type=int, default=4, help="0: instances stay open")
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--visible", action="store_true")
-    parser.add_argument("--elsewhere", type=int, nargs="*", default=[], help="partitions owned by another process")
     print(json.dumps(uvloop.run(Load(parser.parse_args()).run())))
 
 

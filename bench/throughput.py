@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,10 @@ def engine(folder: Path, *arguments: str) -> Generator[int]:
         process.wait(timeout=60)
 
 
-def load(port: int, *arguments: str) -> dict[str, float]:
-    """Run the load over HTTP in its own process and return what it measured."""
-    return run_module("bench.load", "--port", str(port), *arguments)
+def load(ports: int | Sequence[int], *arguments: str) -> dict[str, float]:
+    """Run the load over HTTP in its own process, on one engine process or several, and return what it measured."""
+    each = [ports] if isinstance(ports, int) else ports
+    return run_module("bench.load", "--port", *map(str, each), *arguments)
 
 
 def run_module(name: str, *arguments: str) -> dict[str, float]:

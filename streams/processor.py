@@ -265,6 +265,7 @@ class PartitionProcessor:
                     if len(unit.works) > 1:
                         self._gather()
                     self._unit = None
+                    await asyncio.sleep(0)  # the commit begins before anything else is decided
             await self._settle()
         finally:
             await end(helpers)
@@ -307,7 +308,6 @@ class PartitionProcessor:
                 self._left.extend(await self._decider.decide(unit, works))
                 self._taken = []
                 self._metrics.waiting.set(len(self._local))
-                await asyncio.sleep(0)  # the others' turn, however much there is to do
             in_flight = self._committing is not None and not self._committing.done()
             if unit.works:
                 if not in_flight or len(unit.works) >= BATCH_RECORDS_MAX or len(unit.records) >= UNIT_EVENTS_MAX:
@@ -319,6 +319,8 @@ class PartitionProcessor:
                     self._unit = None  # nothing of it exists: this is rest
                 await self._wake.wait()
                 self._unit = unit
+            else:
+                await asyncio.sleep(0)  # the others' turn, however much there is to do
         return unit if unit.works else None
 
     @property
