@@ -59,6 +59,7 @@ NO_LINK: Final = "-"
 OWNER_NAMES: Final = 4
 """In a partition's row: machine, process, where it takes commands of callers in other processes, where it serves its API."""
 JOBS_CHANNEL: Final = "procession_jobs"
+READS_CHANNEL: Final = "procession_reads"
 OWNED_LOOK_SECONDS: Final = 0.5
 """A partition that was ours when a read began to wait may be another's now."""
 
@@ -155,6 +156,7 @@ class DistributedEngine(Engine):
             raise EngineCannotStart(f"expected Kafka at {servers}, but: {error or type(error).__name__}") from error
         self._notifications = notifications
         await notifications.listen(JOBS_CHANNEL, self._jobs_elsewhere.heard)
+        await notifications.listen(READS_CHANNEL, self._hurried)
         secret = await adopt(self._dsn, name, made)
         await self._open_links(secret)
         log_of_commands = KafkaLog(self._cluster, self._topics, self.partitions, secret, self.metrics)
@@ -334,6 +336,15 @@ class DistributedEngine(Engine):
         finally:
             await self._let_go(partition, tasks, projector)
 
+    def hurry(self, partition: int) -> None:
+        """Tell the owner of a partition that somebody waits to see in the tables what it has committed."""
+        self._notifications.send(READS_CHANNEL, str(partition))
+
+    def _hurried(self, payload: str | None) -> None:
+        projector = self._projectors.get(int(payload)) if payload is not None else None
+        if projector is not None:
+            projector.hurry()
+
     def _tell_of_jobs(self, payload: str) -> None:
         self._notifications.send(JOBS_CHANNEL, payload)
 
@@ -412,6 +423,7 @@ class SharedProjectors(Projectors):
                 seen = self._seen[partition] = await tables.checkpoint(partition)
                 if seen >= position:
                     return
+                self._engine.hurry(partition)
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def told_elsewhere(self, partition: int | None) -> Mapping[int, int]:

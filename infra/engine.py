@@ -263,6 +263,7 @@ class Engine:
         processor = PartitionProcessor(partition, self._parts, _position_of(projector))
         timers = Timers(processor, projector, PostgresAgendaTable(self.pool), self.clock)
         processor.sinks += [projector.hand, timers.notice, self.available.notice]
+        processor.on_owned.append(projector.look)
         self.processors[partition], self._projectors[partition] = processor, projector
         self._timers[partition] = timers
 

@@ -6,16 +6,15 @@ database, and sign every frame; nothing is encrypted.
 """
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Final
-
-import msgspec
+from typing import Final, cast
 
 from domain.commands import AnyCommand, CreateInstance
 from streams.processor import PartitionProcessor
@@ -35,11 +34,12 @@ VERSION: Final = b"procession link 1\n"
 NONCE_BYTES: Final = 32
 PROOF_BYTES: Final = 32
 SEAL_BYTES: Final = 16
+HEAD_BYTES: Final = 9
+"""Kind and number."""
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 """Larger than every answer: a thousand jobs come with up to 8 MiB of their instances, and somewhat over."""
 UNSENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """What the other end does not take: past it callers use the log, and an owner gives up the connection."""
-READ_AHEAD_BYTES: Final = 1024 * 1024
 GREET_SECONDS_MAX: Final = 5.0
 CALLERS_MAX: Final = 1_000
 """Connections that an owner holds."""
@@ -74,88 +74,129 @@ class NotMine(Exception):  # noqa: N818 - it names what the caller meets
     """The process at the other end does not own the partition; it did not take the command."""
 
 
-class _Channel:
-    """One connection after its greeting: frames with a number and a payload, each signed and counted."""
+class _Channel(asyncio.Protocol):
+    """One end of a connection: it greets, and then sends and takes frames with a number and a payload, each signed and counted."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sends: bytes, reads: bytes) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._sends, self._reads = sends, reads
+    def __init__(self, secret: bytes, *, owner: bool) -> None:
+        self.secret = secret
+        self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.take: Callable[[Kind, int, bytes], None] = _drop
+        """Called with each frame. What it raises of `BadPeer` and what msgspec raises ends the connection."""
+        self._transport: asyncio.Transport | None = None
+        self._closed = False
+        self._sends = self._reads = b""
         self._sent = self._read = 0
-        self._outgoing: list[bytes] = []
+        self._buffer = bytearray()
+        self._talk = self._owner() if owner else self._caller()
+        self._wanted = next(self._talk)
 
     @property
     def unsent(self) -> int:
         """Bytes that the other end has yet to take."""
-        return self._writer.transport.get_write_buffer_size()
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
-        """Send soon; all frames of one turn of the loop go together."""
+        """Send a frame; the loop sends all of one turn together."""
         body = bytes((kind,)) + number.to_bytes(8) + payload
         seal = _seal(self._sends, self._sent, body)
         self._sent += 1
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing += ((SEAL_BYTES + len(body)).to_bytes(4), seal, body)
-
-    def _flush(self) -> None:
-        data = b"".join(self._outgoing)
-        self._outgoing.clear()
-        if not self._writer.is_closing():
-            self._writer.write(data)
-
-    async def frames(self) -> AsyncGenerator[tuple[Kind, int, bytes], None]:
-        """Yield what comes, until the connection ends. Raise `BadPeer`."""
-        try:
-            while True:
-                length = int.from_bytes(await self._reader.readexactly(4))
-                if not SEAL_BYTES + 9 <= length <= FRAME_BYTES_MAX:
-                    raise BadPeer(f"expected a frame of at most {FRAME_BYTES_MAX} bytes, but found {length}")
-                frame = await self._reader.readexactly(length)
-                body = frame[SEAL_BYTES:]
-                if not hmac.compare_digest(frame[:SEAL_BYTES], _seal(self._reads, self._read, body)):
-                    raise BadPeer("expected a frame that is signed by a process of this database")
-                self._read += 1
-                yield Kind(body[0]), int.from_bytes(body[1:9]), body[9:]
-        except ValueError as error:
-            raise BadPeer(str(error)) from error
-        except (OSError, asyncio.IncompleteReadError):
-            return
+        self._write((SEAL_BYTES + len(body)).to_bytes(4) + seal + body)
 
     def close(self) -> None:
-        """End the connection."""
-        self._writer.close()
+        """End the connection, also one that is only about to be made."""
+        self._closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- what the loop calls -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See the base."""
+        self._transport = cast("asyncio.Transport", transport)
+        if self._closed:
+            self._transport.abort()
+        elif self._wanted == 0:
+            self._wanted = next(self._talk)
+
+    def data_received(self, data: bytes) -> None:
+        """See the base."""
+        self._buffer += data
+        try:
+            while len(self._buffer) >= self._wanted:
+                chunk = bytes(self._buffer[: self._wanted])
+                del self._buffer[: self._wanted]
+                self._wanted = self._talk.send(chunk)
+        except (BadPeer, ValueError) as error:  # msgspec's errors are of these
+            log.warning("a link is closed: %s", error)
+            self._fail(error)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See the base."""
+        self._fail(exc or ConnectionResetError("the other end closed the connection"))
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.greeted.done():
+            self.greeted.set_exception(error)
+            self.greeted.exception()  # seen: nobody may be waiting for it any more
+
+    # --- what is said --------------------------------------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _owner(self) -> Generator[int, bytes, None]:
+        """Be the owner's end: yield how many bytes are wanted next."""
+        yield 0
+        own = secrets.token_bytes(NONCE_BYTES)
+        self._write(VERSION + own)
+        nonces = own + (yield NONCE_BYTES)
+        if not hmac.compare_digest((yield PROOF_BYTES), self._key(b"caller", nonces)):
+            raise BadPeer("expected a process of this database")
+        self._write(self._key(b"owner", nonces))
+        self._sends, self._reads = self._key(b"replies", nonces), self._key(b"commands", nonces)
+        yield from self._frames()
+
+    def _caller(self) -> Generator[int, bytes, None]:
+        """Be the caller's end."""
+        version = yield len(VERSION)
+        if version != VERSION:
+            raise BadPeer(f"expected {VERSION!r}, but found {version!r}")
+        nonces = (yield NONCE_BYTES) + (own := secrets.token_bytes(NONCE_BYTES))
+        self._write(own + self._key(b"caller", nonces))
+        if not hmac.compare_digest((yield PROOF_BYTES), self._key(b"owner", nonces)):
+            raise BadPeer("expected a process of this database")
+        self._sends, self._reads = self._key(b"commands", nonces), self._key(b"replies", nonces)
+        yield from self._frames()
+
+    def _frames(self) -> Generator[int, bytes, None]:
+        if not self.greeted.done():
+            self.greeted.set_result(None)
+        while True:
+            length = int.from_bytes((yield 4))
+            if not SEAL_BYTES + HEAD_BYTES <= length <= FRAME_BYTES_MAX:
+                raise BadPeer(f"expected a frame of at most {FRAME_BYTES_MAX} bytes, but found {length}")
+            frame = yield length
+            body = frame[SEAL_BYTES:]
+            if not hmac.compare_digest(frame[:SEAL_BYTES], _seal(self._reads, self._read, body)):
+                raise BadPeer("expected a frame that is signed by a process of this database")
+            self._read += 1
+            self.take(Kind(body[0]), int.from_bytes(body[1:HEAD_BYTES]), body[HEAD_BYTES:])
+
+    def _key(self, what: bytes, nonces: bytes) -> bytes:
+        return blake2b(what + nonces, digest_size=PROOF_BYTES, key=self.secret).digest()
+
+
+def _drop(kind: Kind, number: int, payload: bytes) -> None:
+    """Take frames while nobody is there for them."""
 
 
 def _seal(key: bytes, number: int, body: bytes) -> bytes:
     return blake2b(number.to_bytes(8) + body, digest_size=SEAL_BYTES, key=key).digest()
-
-
-def _derive(secret: bytes, what: bytes, nonces: bytes) -> bytes:
-    return blake2b(what + nonces, digest_size=PROOF_BYTES, key=secret).digest()
-
-
-async def _greet_owner(secret: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Channel:
-    """Be the caller's end of the greeting. Raise `BadPeer`."""
-    version = await reader.readexactly(len(VERSION))
-    if version != VERSION:
-        raise BadPeer(f"expected {VERSION!r}, but found {version!r}")
-    nonces = await reader.readexactly(NONCE_BYTES) + (own := secrets.token_bytes(NONCE_BYTES))
-    writer.write(own + _derive(secret, b"caller", nonces))
-    if not hmac.compare_digest(await reader.readexactly(PROOF_BYTES), _derive(secret, b"owner", nonces)):
-        raise BadPeer("expected a process of this database")
-    return _Channel(reader, writer, _derive(secret, b"commands", nonces), _derive(secret, b"replies", nonces))
-
-
-async def _greet_caller(secret: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Channel:
-    """Be the owner's end of the greeting. Raise `BadPeer`."""
-    own = secrets.token_bytes(NONCE_BYTES)
-    writer.write(VERSION + own)
-    nonces = own + await reader.readexactly(NONCE_BYTES)
-    if not hmac.compare_digest(await reader.readexactly(PROOF_BYTES), _derive(secret, b"caller", nonces)):
-        raise BadPeer("expected a process of this database")
-    writer.write(_derive(secret, b"owner", nonces))
-    return _Channel(reader, writer, _derive(secret, b"replies", nonces), _derive(secret, b"commands", nonces))
 
 
 class LinkServer:
@@ -169,7 +210,7 @@ class LinkServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen on an address, and return the port. Raise `OSError`."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=READ_AHEAD_BYTES)
+        self._server = await asyncio.get_running_loop().create_server(self._met, host, port)
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
@@ -179,24 +220,23 @@ class LinkServer:
             self._server.close()
         await end(self._callers)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "a connection is served by a task"
+    def _met(self) -> _Channel:
+        channel = _Channel(self._secret, owner=True)
+        task = asyncio.create_task(self._serve(_Served(self._processors, channel), channel), name="link")
+        self._callers.add(task)
+        task.add_done_callback(self._callers.discard)
+        return channel
+
+    async def _serve(self, served: "_Served", channel: _Channel) -> None:
         try:
-            if len(self._callers) >= CALLERS_MAX:
+            if len(self._callers) > CALLERS_MAX:
                 return
-            self._callers.add(task)
-            try:
+            with contextlib.suppress(OSError, TimeoutError, BadPeer, ValueError):
                 async with asyncio.timeout(GREET_SECONDS_MAX):
-                    channel = await _greet_caller(self._secret, reader, writer)
-                await _Served(self._processors, channel).run()
-            except (BadPeer, msgspec.MsgspecError) as error:
-                log.warning("a link is closed: %s", error)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError):
-                return
+                    await asyncio.shield(channel.greeted)
+                await served.run()
         finally:
-            self._callers.discard(task)
-            writer.close()
+            channel.close()
 
 
 class _Served:
@@ -206,20 +246,23 @@ class _Served:
         self._processors = processors
         self._channel = channel
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        channel.take = self._frame
 
     async def run(self) -> None:
-        """Take commands until the connection ends. Raise `BadPeer`, or what msgspec raises for what is no command."""
+        """Return when the connection has ended."""
         try:
-            async for kind, number, payload in self._channel.frames():
-                if kind is Kind.COMMAND:
-                    self._take(number, payload)
-                elif kind is Kind.GIVE_UP and (future := self._waiting.get(number)) is not None:
-                    future.cancel()
-                if self._channel.unsent > UNSENT_BYTES_MAX:
-                    raise BadPeer(f"expected a process that takes its answers, but {self._channel.unsent} bytes wait")
+            await asyncio.shield(self._channel.ended)
         finally:
             for future in list(self._waiting.values()):
                 future.cancel()
+
+    def _frame(self, kind: Kind, number: int, payload: bytes) -> None:
+        if kind is Kind.COMMAND:
+            self._take(number, payload)
+        elif kind is Kind.GIVE_UP and (future := self._waiting.get(number)) is not None:
+            future.cancel()
+        if self._channel.unsent > UNSENT_BYTES_MAX:
+            raise BadPeer(f"expected a process that takes its answers, but {self._channel.unsent} bytes wait")
 
     def _take(self, number: int, payload: bytes) -> None:
         processor = self._processors.get(int.from_bytes(payload[:2]))
@@ -262,6 +305,7 @@ class Link:
         self._heard_at = 0.0
         self._number = 0
         self.closed = False
+        channel.take = self._frame
 
     @property
     def usable(self) -> bool:
@@ -290,17 +334,17 @@ class Link:
                 self._channel.send(Kind.GIVE_UP, number)
 
     async def run(self) -> None:
-        """Hand on answers until the connection ends."""
+        """Return when the connection has ended."""
         try:
-            async for kind, number, payload in self._channel.frames():
-                self._heard_at = time.monotonic()
-                _, future = self._waiting.get(number, (0, None))
-                if future is not None and not future.done():
-                    _settle(future, kind, payload)
-        except (BadPeer, msgspec.MsgspecError) as error:
-            log.warning("a link is closed: %s", error)
+            await asyncio.shield(self._channel.ended)
         finally:
             self.close()
+
+    def _frame(self, kind: Kind, number: int, payload: bytes) -> None:
+        self._heard_at = time.monotonic()
+        _, future = self._waiting.get(number, (0, None))
+        if future is not None and not future.done():
+            _settle(future, kind, payload)
 
     def let_go(self, partitions: frozenset[int]) -> None:
         """Turn away those who wait for these partitions: their owner is another process now."""
@@ -389,13 +433,8 @@ class Links:
         while True:
             try:
                 async with asyncio.timeout(GREET_SECONDS_MAX):
-                    reader, writer = await asyncio.open_connection(*address, limit=READ_AHEAD_BYTES)
-                    try:
-                        channel = await _greet_owner(self._secret, reader, writer)
-                    except BaseException:
-                        writer.close()
-                        raise
-            except (OSError, TimeoutError, asyncio.IncompleteReadError, BadPeer) as error:
+                    channel = await self._connect(address)
+            except (OSError, TimeoutError, BadPeer, ValueError) as error:
                 if not failing:
                     reason = str(error) or type(error).__name__
                     log.warning("no link to %s:%d, commands for it go through the log: %s", *address, reason)
@@ -409,3 +448,13 @@ class Links:
                     del self._links[address]
                     self._changed.set()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _connect(self, address: tuple[str, int]) -> _Channel:
+        channel = _Channel(self._secret, owner=False)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: channel, *address)
+            await asyncio.shield(channel.greeted)
+        except BaseException:
+            channel.close()
+            raise
+        return channel

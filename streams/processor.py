@@ -90,6 +90,8 @@ class PartitionProcessor:
         """Whether commands are taken."""
         self.sinks: list[Callable[[Unit], None]] = []
         """Told of each batch right after its commit, in order, before anybody is answered."""
+        self.on_owned: list[Callable[[], None]] = []
+        """Told when the partition was taken: until then somebody else may have committed."""
         self.offers = JobOffers(partition, parts.jobs, projected)
         self._parts = parts
         self._decider = Decider(partition, parts.partitions, parts.store, parts.definitions, self.offers, self._settle)
@@ -204,6 +206,8 @@ class PartitionProcessor:
         await self._derive(owned)
         if self.partition == FIRST_PARTITION:
             await self._parts.definitions.own()
+        for tell in self.on_owned:
+            tell()
         self.ready, self._closed = True, False
         log.info("partition %d owned at position %d, epoch %d", self.partition, owned.position, owned.epoch)
 

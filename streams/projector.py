@@ -59,6 +59,16 @@ class Projector:
             self._handed.extend(unit.records)
         self._changed.set()
 
+    def look(self) -> None:
+        """Look into the store again: what was committed up to now may have been handed to somebody else."""
+        self._handed.clear()
+        self._behind = True
+        self._changed.set()
+
+    def hurry(self) -> None:
+        """Somebody in another process waits to see what is committed."""
+        self._wanted.set()
+
     @property
     def idle(self) -> bool:
         """Whether all that was handed over is in the tables."""

@@ -15,11 +15,13 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from api.app import create_app
+from domain.keys import partition_of
 from infra.distributed import DistributedEngine, adopt
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart
 from infra.kafka import Sparing
 from infra.settings import Settings, load
+from streams.links import Links
 from streams.rows import PostgresEventRows
 from streams.topic_check import check_topic
 from streams.topics import Cluster, Topics, delete
@@ -169,6 +171,38 @@ async def test_processes_share_the_partitions_and_answer_for_each_other(
         await until(alone)
         assert len(await one.search("process-instances", state="COMPLETED")) == 8
         await one.post("/process-instances", {"processDefinitionId": "p"})
+    await topic_equals_table(database_url, cluster, topics)
+    await delete(cluster, topics)
+
+
+async def test_callers_reach_the_owner_of_their_partition_directly_and_through_the_topic_only_where_no_link_leads(
+    database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with process(database_url, cluster, topics) as one, process(database_url, cluster, topics) as two:
+
+        async def linked() -> bool:
+            links = [engine.engine._links for engine in (one, two)]  # pyright: ignore[reportPrivateUsage]  # nobody else is told
+            return all(each is not None and len(each._links) == 1 and len(each._owners) == 2 for each in links)  # pyright: ignore[reportPrivateUsage]  # the same
+
+        async def create(count: int) -> set[int]:
+            made = [await one.post("/process-instances", {"processDefinitionId": "p"}) for _ in range(count)]
+            return {partition_of(int(each["processInstanceKey"])) for each in made}
+
+        async def in_topic() -> int:
+            return sum([await one.engine.log.last(partition) for partition in range(1, PARTITIONS + 1)])
+
+        await until(linked)
+        await one.deploy("o start -> O end")
+        before = await in_topic()
+        assert await create(40) == {1, 2, 3, 4}
+        assert await in_topic() == before
+
+        async def no_link(*_: object) -> None:
+            return None
+
+        monkeypatch.setattr(Links, "submit", no_link)
+        assert await create(40) == {1, 2, 3, 4}
+        assert await in_topic() > before
     await topic_equals_table(database_url, cluster, topics)
     await delete(cluster, topics)
 

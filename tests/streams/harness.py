@@ -149,6 +149,7 @@ class MemoryEngine:
             processor = PartitionProcessor(partition, parts, _position(projector))
             timers = Timers(processor, projector, tables, clock)
             processor.sinks += [projector.hand, timers.notice, self.available.notice]
+            processor.on_owned.append(projector.look)
             self.processors[partition], self.projectors[partition] = processor, projector
             self.timers[partition] = timers
         self.gateway = Gateway(

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import uvloop
 
 from domain import commands as c
 from domain.keys import make_key
@@ -121,6 +122,17 @@ async def test_what_a_caller_wants_goes_straight_to_the_owner() -> None:
         assert await caller.in_log() == 0
 
 
+def test_links_carry_on_the_loop_that_the_engine_runs_on() -> None:
+    async def carry() -> None:
+        async with linked() as (run, caller):
+            await run.deploy("o start -> O end")
+            created = [await caller.create() for _ in range(10)]
+            assert {reply.partition for reply in created} == {1, 2}
+            assert await caller.in_log() == 0
+
+    uvloop.run(carry())
+
+
 async def test_a_caller_may_wait_for_the_end_of_an_instance_through_a_link() -> None:
     async with linked() as (run, caller):
         await run.deploy("o start -> pack -> O end")
@@ -182,9 +194,24 @@ async def test_who_does_not_know_the_secret_gets_no_link(caplog: pytest.LogCaptu
         assert await caller.links.submit(1, c.CancelInstance(key=make_key(1, 9), **run.stamp())) is None
 
 
-async def greeted(address: tuple[str, int]) -> links._Channel:
-    reader, writer = await asyncio.open_connection(*address)
-    return await links._greet_owner(SECRET, reader, writer)
+class Raw:
+    """A caller's end that may say anything."""
+
+    def __init__(self, channel: links._Channel) -> None:
+        self.channel = channel
+        self.kinds: list[links.Kind] = []
+        channel.take = self._take
+
+    def _take(self, kind: links.Kind, number: int, payload: bytes) -> None:
+        self.kinds.append(kind)
+
+
+async def greeted(address: tuple[str, int]) -> Raw:
+    channel = links._Channel(SECRET, owner=False)
+    await asyncio.get_running_loop().create_connection(lambda: channel, *address)
+    async with asyncio.timeout(SECONDS_MAX):
+        await channel.greeted
+    return Raw(channel)
 
 
 def forged(channel: links._Channel) -> None:
@@ -200,21 +227,15 @@ async def test_a_frame_that_is_forged_or_repeated_ends_the_link(
     break_it: Callable[[links._Channel], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with engine(partitions=1) as run, listening(run) as address:
-        channel = await greeted(address)
+        raw = await greeted(address)
         frame = (1).to_bytes(2) + encode_command(c.CancelInstance(key=make_key(1, 9), **run.stamp()))
-        channel.send(links.Kind.COMMAND, 1, frame)
-        assert [kind async for kind in first(channel)] == [links.Kind.REPLY]
-        break_it(channel)
-        channel.send(links.Kind.COMMAND, 2, frame)
-        assert [kind async for kind in first(channel)] == []
-        await run.until(lambda: "expected a frame that is signed" in caplog.text)
-
-
-async def first(channel: links._Channel) -> AsyncGenerator[links.Kind]:
-    async with asyncio.timeout(SECONDS_MAX):
-        async for kind, _, _ in channel.frames():
-            yield kind
-            return
+        raw.channel.send(links.Kind.COMMAND, 1, frame)
+        await run.until(lambda: raw.kinds == [links.Kind.REPLY])
+        break_it(raw.channel)
+        raw.channel.send(links.Kind.COMMAND, 2, frame)
+        await raw.channel.ended
+        assert raw.kinds == [links.Kind.REPLY]
+        assert "expected a frame that is signed" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -228,20 +249,20 @@ async def test_a_frame_of_a_wrong_length_ends_the_link(
     sent: bytes, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with engine(partitions=1) as run, listening(run) as address:
-        channel = await greeted(address)
-        channel._writer.write(sent)
-        assert [kind async for kind in first(channel)] == []
-        await run.until(lambda: said in caplog.text)
+        raw = await greeted(address)
+        raw.channel._write(sent)
+        await raw.channel.ended
+        assert said in caplog.text
 
 
 async def test_what_is_no_command_ends_the_link_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     async with linked() as (run, caller):
         await run.deploy("o start -> O end")
         (address,) = caller.links._links
-        channel = await greeted(address)
-        channel.send(links.Kind.COMMAND, 1, (1).to_bytes(2) + b'{"type":"no-such-command"}')
-        assert [kind async for kind in first(channel)] == []
-        await run.until(lambda: "a link is closed: Invalid value 'no-such-command'" in caplog.text)
+        raw = await greeted(address)
+        raw.channel.send(links.Kind.COMMAND, 1, (1).to_bytes(2) + b'{"type":"no-such-command"}')
+        await raw.channel.ended
+        assert "a link is closed: Invalid value 'no-such-command'" in caplog.text
         assert isinstance((await caller.create()).result, dict)
 
 
@@ -306,10 +327,11 @@ async def test_an_owner_that_stands_still_is_gone_round(monkeypatch: pytest.Monk
 async def test_a_process_holds_so_many_callers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "CALLERS_MAX", 1)
     async with engine(partitions=1) as run, listening(run) as address:
-        channel = await greeted(address)
-        with pytest.raises(asyncio.IncompleteReadError):
+        raw = await greeted(address)
+        with pytest.raises(ConnectionError):
             await greeted(address)
-        channel.close()
+        assert not raw.channel.ended.done()
+        raw.channel.close()
 
 
 async def test_who_does_not_greet_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from domain.results import Rejected
 from streams.decider import REFUSAL_CHARACTERS_MAX
 from streams.log import CommandRecord, TooLarge
 from streams.work import UNSTORABLE
-from tests.streams.harness import engine
+from tests.streams.harness import IDLE_SECONDS_MAX, MemoryEngine, MemoryTables, engine
 
 
 def result(reply: Any) -> dict[str, Any]:
@@ -278,3 +278,20 @@ async def test_long_streams_are_loaded_from_their_snapshot() -> None:
         assert stored.snapshot_position > 200
         assert len(stored.records) < 100
         assert job["variables"] == {"n": 249}
+
+
+async def test_what_another_owner_committed_last_is_projected_once_the_partition_is_taken() -> None:
+    async with engine(partitions=1, owner="before") as before:
+        await before.deploy("o start -> pack -> O end")
+        after = MemoryEngine(1, before.store, before.log, before.clock, MemoryTables(), "after")
+        projector, processor = after.projectors[1], after.processors[1]
+        after.tasks = [asyncio.create_task(projector.run())]
+        await after.until(lambda: projector.idle and projector.position == before.processors[1].position)
+        await before.create()
+
+        after.tasks.append(asyncio.create_task(processor.run()))
+        await after.until(lambda: processor.ready)
+        async with asyncio.timeout(IDLE_SECONDS_MAX):
+            await projector.reached(processor.position)
+        assert projector.position == before.processors[1].position
+        await after.stop()
