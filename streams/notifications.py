@@ -5,7 +5,6 @@ try again. After a break every listener is told that it may have missed some.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +24,10 @@ WAITING_MAX: Final = 50_000
 SENT_MAX: Final = 5_000
 """Notifications in one statement."""
 SEND_SECONDS_MAX: Final = 10.0
+"""For a statement; past it the connection counts as broken."""
+CONNECT_SECONDS_MAX: Final = 10.0
+ANSWER_SECONDS_MAX: Final = 5.0
+"""A connection that has not answered for so long is broken, though nobody said so: its other end may be gone."""
 
 _SEND = """
 SELECT pg_notify(n.channel, n.payload)
@@ -74,20 +77,26 @@ class Notifications:
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), SENT_MAX))]
             try:
-                async with self._talking:
-                    await self._connection.execute(
-                        _SEND, *map(list, zip(*taken, strict=True)), timeout=SEND_SECONDS_MAX
-                    )
+                async with self._talking, asyncio.timeout(SEND_SECONDS_MAX):
+                    await self._connection.execute(_SEND, *map(list, zip(*taken, strict=True)))
             except CONNECTION_ERRORS as error:
                 log.warning("%d notifications are lost: %s", len(taken), str(error) or type(error).__name__)
+                if isinstance(error, TimeoutError):
+                    self._connection.terminate()
 
     async def _connect(self) -> None:
-        async with self._talking:
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=10.0, server_settings={"application_name": "procession notifications"}
+        async with self._talking, asyncio.timeout(CONNECT_SECONDS_MAX):
+            connection = await asyncpg.connect(
+                self._dsn, server_settings={"application_name": "procession notifications"}
             )
-            for channel in self._wanted:
-                await self._connection.add_listener(channel, self._heard)
+            try:
+                for channel in self._wanted:
+                    await connection.add_listener(channel, self._heard)
+            except BaseException:
+                # A server that is only a copy so far takes connections, and nobody who listens.
+                connection.terminate()
+                raise
+            self._connection = connection
         for call in self._wanted.values():
             call(None)
 
@@ -97,7 +106,15 @@ class Notifications:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._connection.is_closed():
-                with contextlib.suppress(*CONNECTION_ERRORS):
+            try:
+                if self._connection.is_closed():
                     await self._connect()
                     log.info("listening to the database again")
+                elif not self._talking.locked():
+                    await self._look()
+            except CONNECTION_ERRORS:
+                self._connection.terminate()
+
+    async def _look(self) -> None:
+        async with self._talking, asyncio.timeout(ANSWER_SECONDS_MAX):
+            await self._connection.execute("SELECT 1")

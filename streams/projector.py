@@ -81,7 +81,16 @@ class Projector:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wanted.set()
         heapq.heappush(self._waiting, (position, next(self._numbers), future))
-        await future
+        try:
+            await future
+        finally:
+            if future.cancelled():
+                self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Forget who waits no more: a position that never comes would keep them, and the steps hurried, for ever."""
+        self._waiting = [each for each in self._waiting if not each[2].done()]
+        heapq.heapify(self._waiting)
 
     async def run(self) -> None:
         """Project for ever; come back after errors."""

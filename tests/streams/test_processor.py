@@ -295,3 +295,17 @@ async def test_what_another_owner_committed_last_is_projected_once_the_partition
             await projector.reached(processor.position)
         assert projector.position == before.processors[1].position
         await after.stop()
+
+
+async def test_who_waits_no_more_for_a_position_is_forgotten_and_others_get_theirs() -> None:
+    async with engine(partitions=1) as run:
+        projector = run.projectors[1]
+        waiting = asyncio.create_task(projector.reached(1))
+        for position in (1, 2, 10**15):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await projector.reached(position)
+        assert len(projector._waiting) == 1
+        await run.deploy("o start -> O end")
+        await asyncio.wait_for(waiting, IDLE_SECONDS_MAX)
+        assert not projector._waiting
