@@ -41,6 +41,8 @@ class Elsewhere:
             if self._links is not None and (reply := await self._links.submit(partition, command)) is not None:
                 return reply
             return await self._through_log(partition, command)
+        except TooLarge as error:
+            return Reply(partition, 0, Rejected("INVALID_ARGUMENT", str(error)))
         finally:
             self._waiting -= 1
 
@@ -53,8 +55,8 @@ class Elsewhere:
         try:
             try:
                 await self._log.publish([CommandRecord(partition, command, reply_to)])
-            except TooLarge as error:
-                return Reply(partition, 0, Rejected("INVALID_ARGUMENT", str(error)))
+            except TooLarge:
+                raise
             except Exception as error:
                 raise Unavailable(
                     "the command log takes no commands just now; whether it took this one is unknown"

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import os
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from enum import IntEnum
@@ -17,6 +19,7 @@ from hashlib import blake2b
 from typing import Final, cast
 
 from domain.commands import AnyCommand, CreateInstance
+from streams.log import TooLarge
 from streams.processor import PartitionProcessor
 from streams.tasks import end
 from streams.work import (
@@ -38,11 +41,17 @@ HEAD_BYTES: Final = 9
 """Kind and number."""
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 """Larger than every answer: a thousand jobs come with up to 8 MiB of their instances, and somewhat over."""
+PAYLOAD_BYTES_MAX: Final = FRAME_BYTES_MAX - SEAL_BYTES - HEAD_BYTES
+"""Of a command with its partition, and of an answer: what is larger is refused by itself, and does not end the connection."""
 UNSENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """What the other end does not take: past it callers use the log, and an owner gives up the connection."""
 GREET_SECONDS_MAX: Final = 5.0
 CALLERS_MAX: Final = 1_000
 """Connections that an owner holds."""
+GONE_SECONDS_MAX: Final = 5
+"""A connection ends when the other machine acknowledges nothing for so long: nobody else tells that it, or the way to it, is gone."""
+PROBES: Final = 4
+"""In that time, on a connection that rests."""
 LOOK_SECONDS: Final = 1.0
 """Between two looks at who owns what, and two tries to connect."""
 HURRY_SECONDS: Final = 0.05
@@ -116,7 +125,9 @@ class _Channel(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if self._closed:
             self._transport.abort()
-        elif self._wanted == 0:
+            return
+        _watch(self._transport)
+        if self._wanted == 0:
             self._wanted = next(self._talk)
 
     def data_received(self, data: bytes) -> None:
@@ -191,6 +202,22 @@ class _Channel(asyncio.Protocol):
         return blake2b(what + nonces, digest_size=PROOF_BYTES, key=self.secret).digest()
 
 
+def _watch(transport: asyncio.Transport) -> None:
+    """Have the machine look whether the other one is still there."""
+    pause = max(GONE_SECONDS_MAX // (PROBES + 1), 1)
+    # The loops wrap their sockets, each in its own way: a second descriptor of the same socket is one to set options on.
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {
+            "TCP_KEEPIDLE": pause,
+            "TCP_KEEPINTVL": pause,
+            "TCP_KEEPCNT": PROBES,
+            "TCP_USER_TIMEOUT": GONE_SECONDS_MAX * 1000,
+        }.items():
+            if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
+                same.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def _drop(kind: Kind, number: int, payload: bytes) -> None:
     """Take frames while nobody is there for them."""
 
@@ -210,8 +237,12 @@ class LinkServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen on an address, and return the port. Raise `OSError`."""
-        self._server = await asyncio.get_running_loop().create_server(self._met, host, port)
-        bound: int = self._server.sockets[0].getsockname()[1]
+        # As the API listens: on one family, or, for all addresses of IPv6, on those of IPv4 as well. One socket has one port.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        listening = socket.create_server((host, port), family=family, dualstack_ipv6=both)
+        bound: int = listening.getsockname()[1]
+        self._server = await asyncio.get_running_loop().create_server(self._met, sock=listening)
         return bound
 
     async def stop(self) -> None:
@@ -284,10 +315,14 @@ class _Served:
         if done.cancelled():
             return
         error = done.exception()
-        if error is None:
-            self._channel.send(Kind.REPLY, number, encode_reply(done.result()))
-        else:
+        if error is not None:
             self._refuse(number, error)
+        elif len(answer := encode_reply(done.result())) > PAYLOAD_BYTES_MAX:
+            self._refuse(
+                number, Unavailable(f"expected an answer of at most {PAYLOAD_BYTES_MAX} bytes, not {len(answer)}")
+            )
+        else:
+            self._channel.send(Kind.REPLY, number, answer)
 
     def _refuse(self, number: int, error: BaseException) -> None:
         kind = Kind.OVERLOADED if isinstance(error, Overloaded) else Kind.UNAVAILABLE
@@ -314,8 +349,10 @@ class Link:
         return not self.closed and not silent and self._channel.unsent < UNSENT_BYTES_MAX
 
     async def submit(self, partition: int, command: AnyCommand) -> Reply:
-        """Return the owner's answer. Raise `NotMine`, `Overloaded`, or `Unavailable` when it is unknown whether it acted."""
+        """Return the owner's answer. Raise `TooLarge`, `NotMine`, `Overloaded`, or `Unavailable` when it is unknown whether it acted."""
         payload = partition.to_bytes(2) + encode_command(command)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise TooLarge(f"expected a command of at most {PAYLOAD_BYTES_MAX} bytes, but found {len(payload)}")
         self._number = number = self._number + 1
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (partition, future)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -64,10 +65,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def listening(run: MemoryEngine) -> AsyncGenerator[tuple[str, int]]:
+async def listening(run: MemoryEngine, host: str = "127.0.0.1") -> AsyncGenerator[tuple[str, int]]:
     server = LinkServer(run.processors, SECRET)
     try:
-        yield "127.0.0.1", await server.start("127.0.0.1", 0)
+        yield "127.0.0.1", await server.start(host, 0)
     finally:
         await server.stop()
 
@@ -364,3 +365,36 @@ async def test_owners_that_cannot_be_looked_up_leave_the_links_standing(caplog: 
             assert "the owners of partitions are not known: the database is away" in caplog.text
         finally:
             await end([running])
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::"])  # noqa: S104 - for the length of a test
+async def test_a_process_that_listens_on_all_addresses_is_reached_at_those_of_both_families(host: str) -> None:
+    async with engine(partitions=1) as run, listening(run, host) as (there, port):
+        for address in [there, *(["::1"] if host == "::" else [])]:
+            (await greeted((address, port))).channel.close()
+
+
+async def test_a_machine_that_is_gone_ends_the_link_within_seconds() -> None:
+    async with linked(partitions=1) as (_, caller):
+        (link,) = caller.links._links.values()
+        assert link._channel._transport is not None
+        ours = link._channel._transport.get_extra_info("socket")
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 1
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
+
+
+async def test_what_is_too_large_for_a_link_is_refused_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with linked(partitions=1) as (run, caller):
+        await run.deploy("o start -> pack -> O end")
+        (link,) = caller.links._links.values()
+        monkeypatch.setattr(links, "PAYLOAD_BYTES_MAX", 1_000)
+        refused = await caller.create(variables={"text": "x" * 1_000})
+        assert isinstance(refused.result, Rejected)
+        assert refused.result.code == "INVALID_ARGUMENT"
+
+        await run.gateway.submit(c.CreateInstance(process_id="p", variables={"text": "x" * 1_000}, **run.stamp()))
+        with pytest.raises(Unavailable, match="expected an answer of at most 1000 bytes"):
+            await caller.gateway.fetch_jobs("pack", "w", 60_000, 1, (), 0)
+        assert isinstance((await caller.create()).result, dict)
+        assert not link.closed
