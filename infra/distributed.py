@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Final, cast
 
 import asyncpg
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NodeNotReadyError
 
 from api.resources.jobs import ALIKE
 from domain.keys import FIRST_PARTITION
@@ -47,6 +48,9 @@ from streams.tasks import end
 from streams.topic_id import topic_id
 from streams.topics import Cluster, TopicDoesNotFit, create
 
+BROKER_SECONDS_MAX: Final = 15.0
+"""So long a start asks other brokers when one of them does not answer."""
+BROKER_LOOK_SECONDS: Final = 0.2
 LET_GO_SECONDS_MAX: Final = 5.0
 """For the batch that is being decided when a partition goes elsewhere."""
 LOOK_SECONDS: Final = 0.02
@@ -144,16 +148,7 @@ class DistributedEngine(Engine):
         return f"{socket.gethostname()} {os.getpid()} {self._link} {self._settings.host}:{self._settings.port}"
 
     async def _open_log(self, notifications: Notifications) -> Log:
-        try:
-            await create(self._cluster, self._topics, self.partitions)
-            name = await kafka.log_name(self._cluster, self._topics)
-            made = await topic_id(self._cluster, self._topics.commands)
-            await self._compare_with_topic()
-        except TopicDoesNotFit as error:
-            raise EngineCannotStart(str(error)) from error
-        except (KafkaError, OSError, TimeoutError) as error:
-            servers = ", ".join(self._cluster.bootstrap_servers)
-            raise EngineCannotStart(f"expected Kafka at {servers}, but: {error or type(error).__name__}") from error
+        name, made = await self._meet_kafka()
         self._notifications = notifications
         await notifications.listen(JOBS_CHANNEL, self._jobs_elsewhere.heard)
         await notifications.listen(READS_CHANNEL, self._hurried)
@@ -169,12 +164,38 @@ class DistributedEngine(Engine):
         )
         return log_of_commands
 
+    async def _meet_kafka(self) -> tuple[str, str | None]:
+        """Return what the log of commands is called, and the id of its topic, once the topics are as they have to be."""
+        until = time.monotonic() + BROKER_SECONDS_MAX
+        while True:
+            try:
+                await create(self._cluster, self._topics, self.partitions)
+                name = await kafka.log_name(self._cluster, self._topics)
+                made = await topic_id(self._cluster, self._topics.commands)
+                await self._compare_with_topic()
+            except TopicDoesNotFit as error:
+                raise EngineCannotStart(str(error)) from error
+            except (KafkaError, OSError, TimeoutError) as error:
+                # One broker of several may have died a moment ago: chance names another one.
+                if not isinstance(error, NodeNotReadyError) or time.monotonic() > until:
+                    servers = ", ".join(self._cluster.bootstrap_servers)
+                    reason = str(error) or type(error).__name__
+                    raise EngineCannotStart(f"expected Kafka at {servers}, but: {reason}") from error
+                log.warning("a broker does not answer, asking again: %s", error)
+                await asyncio.sleep(BROKER_LOOK_SECONDS)
+            else:
+                return name, made
+
     async def _open_links(self, secret: bytes) -> None:
         """Listen to callers in other processes, and be ready to connect to these; not where Kafka is spoken to with TLS."""
         if "ssl_context" in self._cluster.security:
             return
         server = LinkServer(self.processors, secret)
-        port = await server.start(self._settings.host, self._settings.link_port)
+        try:
+            port = await server.start(self._settings.host, self._settings.link_port)
+        except OSError as error:
+            where = f"{self._settings.host}:{self._settings.link_port}"
+            raise EngineCannotStart(f"expected to listen on {where} (PROCESSION_LINK_PORT), but: {error}") from error
         self._stack.push_async_callback(server.stop)
         self._link = f"{reachable(self._settings.host, self._cluster.bootstrap_servers)}:{port}"
         self._links = Links(secret, self._other_links)
