@@ -158,7 +158,9 @@ class Engine:
         """Return once nothing is waiting, being decided, committed, published, projected or due. Raise `NoAnswer` in the end."""
         try:
             async with asyncio.timeout(IDLE_SECONDS_MAX):
-                while not await self._is_idle():  # noqa: ASYNC110 - idleness has many causes and no single event
+                while not await self._is_idle():  # idleness has many causes and no single event
+                    for projector in self._projectors.values():
+                        projector.hurry()
                     await asyncio.sleep(IDLE_LOOK_SECONDS)
         except TimeoutError:
             raise NoAnswer(

@@ -15,10 +15,11 @@ from domain.keys import make_key, partition_of
 from domain.results import Rejected
 from eventstore.store import Fenced
 from infra.clock import ControlledClock, SystemClock
-from infra.engine import Engine
+from infra.engine import IDLE_SECONDS_MAX, Engine
 from infra.engine_lock import EngineCannotStart
 from infra.settings import load
 from projections.writer import ProjectionWriter
+from streams import projector
 from streams.elsewhere import Elsewhere
 from streams.gateway import Gateway
 from streams.jobs_available import JobsAvailable
@@ -255,3 +256,15 @@ async def test_setting_the_clock_returns_when_all_that_was_due_has_happened(data
             await run.set_time(run.clock.now() + timedelta(minutes=1))
 
         assert await run.pool.fetchval("SELECT count(*) FROM process_instances WHERE state = 'COMPLETED'") == 10
+
+
+async def test_who_waits_for_rest_does_not_wait_for_events_to_gather(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "GATHER_SECONDS", 3600.0)
+    async with Engine.running(SETTINGS, database_url) as run:
+        await deploy(run, "o start -> O end")
+        for _ in range(5):
+            await create(run)
+            await create(run)
+            await asyncio.wait_for(run.idle(), IDLE_SECONDS_MAX)
