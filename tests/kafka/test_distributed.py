@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
@@ -12,10 +13,12 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import NodeNotReadyError
 from pydantic import SecretStr
 
 from api.app import create_app
 from domain.keys import partition_of
+from infra import distributed
 from infra.distributed import DistributedEngine, adopt
 from infra.engine import Engine
 from infra.engine_lock import EngineCannotStart
@@ -24,7 +27,7 @@ from infra.settings import Settings, load
 from streams.links import Links
 from streams.rows import PostgresEventRows
 from streams.topic_check import check_topic
-from streams.topics import Cluster, Topics, delete
+from streams.topics import Cluster, Topics, create, delete
 from tests.kafka.test_kafka_log import letters
 from tests.support.bpmn import bpmn
 
@@ -211,6 +214,39 @@ async def test_brokers_that_are_not_there_end_the_start_with_a_sentence(database
     with pytest.raises(EngineCannotStart, match=r"expected Kafka at 127\.0\.0\.1:9, but: "):
         async with process(database_url, Cluster(("127.0.0.1:9",)), topics):
             pass
+
+
+async def test_a_start_asks_another_broker_when_one_has_just_died(
+    database_url: str, cluster: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def dead_first(*arguments: Any) -> list[str]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise NodeNotReadyError
+        return await create(*arguments)
+
+    monkeypatch.setattr(distributed, "create", dead_first)
+    async with process(database_url, cluster, topics) as one:
+        assert one.engine.ready
+    assert asked == 2
+    await delete(cluster, topics)
+
+
+async def test_a_link_port_that_is_taken_ends_the_start_with_a_sentence(
+    database_url: str, cluster: Cluster, topics: Topics
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = settings_of(database_url, cluster, topics).model_copy(update={"link_port": port})
+        with pytest.raises(
+            EngineCannotStart, match=rf"expected to listen on 127.0.0.1:{port} \(PROCESSION_LINK_PORT\)"
+        ):
+            async with DistributedEngine.on(settings, database_url, cluster):
+                pass
+    await delete(cluster, topics)
 
 
 def test_lines_of_the_client_are_written_sparingly() -> None:
