@@ -98,7 +98,7 @@ class Gateway:
         waiter = self._available.enter(job_type)
         try:
             while True:
-                jobs = await self._activate(job_type, worker, timeout, jobs_max, tuple(fetch_variables))
+                jobs = await self._activate(waiter, worker, timeout, jobs_max, tuple(fetch_variables), until)
                 left = until - loop.time()
                 if jobs or left <= 0 or self._available.closed:
                     return jobs
@@ -116,24 +116,27 @@ class Gateway:
         await waiter.wait(min(seconds, RECHECK_ELSEWHERE_SECONDS if elsewhere else RECHECK_SECONDS))
 
     async def _activate(
-        self, job_type: str, worker: str, timeout: int, jobs_max: int, fetch_variables: tuple[str, ...]
+        self, waiter: Waiter, worker: str, timeout: int, jobs_max: int, fetch_variables: tuple[str, ...], until: float
     ) -> list[dict[str, Any]]:
         """Ask one partition after the other, another one first each time, for as many jobs as are still wanted."""
         jobs: list[dict[str, Any]] = []
-        refused: Overloaded | Unavailable | None = None
-        asked = 0
+        refused: list[Overloaded | Unavailable] = []
         self._turn += 1
+        untried = [FIRST_PARTITION + (self._turn + step) % self._partitions for step in range(self._partitions)]
         name = f"~{uuid.uuid4().hex}"
-        for step in range(self._partitions):
-            partition = FIRST_PARTITION + (self._turn + step) % self._partitions
-            if not self._worth_asking(partition, job_type):
-                asked += 1
-                continue
+        loop = asyncio.get_running_loop()
+        while len(jobs) < jobs_max:
+            # Whoever has jobs, or hears of some, does not look for others where there are hardly any.
+            hurried = bool(jobs) or (waiter.woken and loop.time() < until)
+            partition = self._next(untried, waiter.job_type, hurried)
+            if partition is None:
+                break
+            untried.remove(partition)
             command = ActivateJobs(
                 id=f"{name}-{partition}",
                 issued_at=self._clock.now(),
                 partition=partition,
-                job_type=job_type,
+                job_type=waiter.job_type,
                 worker=worker,
                 timeout=timeout,
                 jobs_max=jobs_max - len(jobs),
@@ -141,22 +144,27 @@ class Gateway:
             )
             try:
                 jobs += await self._lease(command, jobs)
-                asked += 1
             except Overloaded as error:
-                refused = error
+                refused.append(error)
             except (Unavailable, NoAnswer) as error:
-                refused = Unavailable(str(error))
-            if len(jobs) >= jobs_max:
-                break
-        if not jobs and refused is not None and not asked:
-            raise refused
+                refused.append(Unavailable(str(error)))
+        if len(refused) == self._partitions:
+            raise refused[-1]
         return jobs
 
-    def _worth_asking(self, partition: int, job_type: str) -> bool:
+    def _next(self, untried: Sequence[int], job_type: str, hurried: bool) -> int | None:
+        """Return the first partition that is likely to have jobs; if there is none, the first that may, unless in a hurry."""
+        likely = next((each for each in untried if self._likely(each, job_type)), None)
+        if likely is not None or hurried:
+            return likely
+        elsewhere = (each for each in untried if each not in self._processors)
+        return next((each for each in elsewhere if self._jobs_elsewhere.worth_asking(each, job_type)), None)
+
+    def _likely(self, partition: int, job_type: str) -> bool:
         processor = self._processors.get(partition)
         if processor is not None:
             return processor.offers.hint(job_type, self._clock.now())
-        return self._jobs_elsewhere.worth_asking(partition, job_type)
+        return self._jobs_elsewhere.likely(partition, job_type)
 
     async def _ask(self, command: ActivateJobs) -> Reply:
         if command.partition in self._processors:

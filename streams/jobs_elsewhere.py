@@ -11,6 +11,8 @@ from streams.unit import Unit
 
 RECHECK_SECONDS: Final = 0.5
 """Between two questions to a partition of which nothing is heard: leases and back-offs end there without a word."""
+OVERDUE_SECONDS: Final = 4 * RECHECK_SECONDS
+"""A partition that was not asked for so long is no longer passed over for others that have jobs all the time."""
 PLACES_MAX: Final = 10_000
 """Pairs of partition and job type that are remembered; past it all are forgotten, which costs questions."""
 TYPE_CHARACTERS_MAX: Final = 1_000
@@ -62,8 +64,15 @@ class JobsElsewhere:
 
     def worth_asking(self, partition: int, job_type: str) -> bool:
         """Say whether the partition may have jobs for one more caller. Whoever is told so asks."""
+        return self._after(RECHECK_SECONDS, partition, job_type)
+
+    def likely(self, partition: int, job_type: str) -> bool:
+        """Say whether there is more reason to ask it than that it was not asked for a while."""
+        return self._after(OVERDUE_SECONDS, partition, job_type)
+
+    def _after(self, seconds: float, partition: int, job_type: str) -> bool:
         place = self._places.get((partition, job_type))
-        return place is None or place.plenty or place.told or time.monotonic() - place.asked_at >= RECHECK_SECONDS
+        return place is None or place.plenty or place.told or time.monotonic() - place.asked_at >= seconds
 
     def asked(self, partition: int, job_type: str) -> None:
         """A question goes out: what is told from here on is news."""

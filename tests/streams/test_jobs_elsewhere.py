@@ -1,8 +1,16 @@
+from typing import cast
+
 import pytest
 
+from domain import commands as c
+from infra.clock import ControlledClock
 from streams import jobs_elsewhere
+from streams.elsewhere import Elsewhere
+from streams.gateway import Gateway
+from streams.jobs_available import JobsAvailable
 from streams.jobs_elsewhere import JobsElsewhere, JobsHere
 from streams.unit import Given, Unit
+from streams.work import Reply
 from tests.streams.harness import START
 
 
@@ -114,3 +122,64 @@ def test_what_is_remembered_is_bounded(two: Two, monkeypatch: pytest.MonkeyPatch
         two.batch({f"type-{number}": 1})
     assert len(two.asker._places) <= 3
     assert len(two.owner._told) <= 3
+
+
+class Owners:
+    """Owners of four partitions elsewhere, of which one has jobs."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.available = JobsAvailable()
+        self.asker = JobsElsewhere("asker", self.available.notify)
+        self.gateway = Gateway(4, {}, cast("Elsewhere", self), ControlledClock(), self.available, self.asker)
+
+    async def submit(self, partition: int, command: c.ActivateJobs) -> Reply:
+        self.asked.append(partition)
+        jobs = [{"jobKey": "7"}] if partition == 3 else []
+        return Reply(partition, 0, {"jobs": jobs})
+
+    async def poll(self) -> list[int]:
+        self.asked.clear()
+        await self.gateway.fetch_jobs("pack", "w", 60_000, 10, (), 0)
+        return self.asked
+
+
+@pytest.fixture
+async def owners(monkeypatch: pytest.MonkeyPatch) -> Owners:
+    monkeypatch.setattr(jobs_elsewhere, "RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs_elsewhere, "OVERDUE_SECONDS", 3600.0)
+    owners = Owners()
+    assert sorted(await owners.poll()) == [1, 2, 3, 4]
+    return owners
+
+
+async def test_a_partition_that_has_jobs_is_asked_before_those_that_may_and_instead_of_them(owners: Owners) -> None:
+    owners.asker.heard("owner/3/1/pack")
+    assert await owners.poll() == [3]
+
+
+async def test_those_that_may_have_jobs_are_asked_where_none_is_known_to(owners: Owners) -> None:
+    owners.asker.heard("owner/2/1/pack")
+    assert (await owners.poll())[0] == 2
+    assert set(await owners.poll()) >= {3}
+
+
+async def test_a_partition_is_not_passed_over_for_ever_for_others_that_have_jobs(
+    owners: Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_elsewhere, "OVERDUE_SECONDS", 0.0)
+    owners.asker.heard("owner/3/1/pack")
+    assert sorted(await owners.poll()) == [1, 2, 3, 4]
+
+
+async def test_a_poll_that_is_looking_about_goes_where_it_hears_of_jobs(owners: Owners) -> None:
+    submit = owners.submit
+
+    async def tell_meanwhile(partition: int, command: c.ActivateJobs) -> Reply:
+        if len(owners.asked) == 0:
+            owners.asker.heard("owner/3/1/pack")
+        return await submit(partition, command)
+
+    owners.submit = tell_meanwhile  # type: ignore[method-assign]
+    owners.gateway._turn = 3  # it begins with the first
+    assert await owners.poll() == [1, 3]
