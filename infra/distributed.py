@@ -90,6 +90,7 @@ class DistributedEngine(Engine):
         self._publishers: dict[int, JobPublisher] = {}
         self._publisher_metrics = JobTopicMetrics(self.metrics)
         self._owning: dict[int, asyncio.Task[None]] = {}
+        self._hurried_at: dict[int, float] = {}
         self._resting: set[int] = set()
         """Partitions that this version cannot read."""
         self._read: dict[int, tuple[int, int]] = {}
@@ -358,8 +359,11 @@ class DistributedEngine(Engine):
             await self._let_go(partition, tasks, projector)
 
     def hurry(self, partition: int) -> None:
-        """Tell the owner of a partition that somebody waits to see in the tables what it has committed."""
-        self._notifications.send(READS_CHANNEL, str(partition))
+        """Tell the owner of a partition that somebody waits to see in the tables what it has committed; once for all who do."""
+        now = time.monotonic()
+        if now - self._hurried_at.get(partition, float("-inf")) >= LOOK_SECONDS:
+            self._hurried_at[partition] = now
+            self._notifications.send(READS_CHANNEL, str(partition))
 
     def _hurried(self, payload: str | None) -> None:
         projector = self._projectors.get(int(payload)) if payload is not None else None

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import asyncpg
 import httpx
@@ -208,6 +209,22 @@ async def test_callers_reach_the_owner_of_their_partition_directly_and_through_t
         assert await in_topic() > before
     await topic_equals_table(database_url, cluster, topics)
     await delete(cluster, topics)
+
+
+def test_many_who_wait_to_see_a_partition_hurry_its_owner_once(
+    database_url: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(("127.0.0.1:9",))
+    engine = DistributedEngine(settings_of(database_url, cluster, topics), database_url, cluster)
+    said = engine._notifications = Mock()  # pyright: ignore[reportPrivateUsage]  # what it says goes there
+    monkeypatch.setattr(distributed, "LOOK_SECONDS", 3600.0)
+    for _ in range(1_000):
+        engine.hurry(1)
+        engine.hurry(2)
+    assert [call.args[1] for call in said.send.call_args_list] == ["1", "2"]
+    monkeypatch.setattr(distributed, "LOOK_SECONDS", 0.0)
+    engine.hurry(1)
+    assert len(said.send.call_args_list) == 3, "a hurry may get lost: whoever still waits hurries again"
 
 
 async def test_brokers_that_are_not_there_end_the_start_with_a_sentence(database_url: str, topics: Topics) -> None:
