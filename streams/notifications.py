@@ -1,7 +1,7 @@
 """PostgreSQL's notifications for a whole process: one connection that listens and sends, and comes back when it breaks.
 
-What is sent while it is broken, or right before, is lost: whoever waits for a notification asks again in the end, or was told to
-try again. After a break every listener is told that it may have missed some.
+What is sent while it is broken goes when it is back. What others sent meanwhile was not heard: after a break every listener is told
+that it may have missed some.
 """
 
 import asyncio
@@ -70,6 +70,9 @@ class Notifications:
     def send(self, channel: str, payload: str) -> None:
         """Send soon, and in order; those that wait for the same moment go with one statement."""
         self._waiting.append((channel, payload))
+        self._send_on()
+
+    def _send_on(self) -> None:
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_waiting(), name="notify")
 
@@ -80,9 +83,13 @@ class Notifications:
                 async with self._talking, asyncio.timeout(SEND_SECONDS_MAX):
                     await self._connection.execute(_SEND, *map(list, zip(*taken, strict=True)))
             except CONNECTION_ERRORS as error:
-                log.warning("%d notifications are lost: %s", len(taken), str(error) or type(error).__name__)
                 if isinstance(error, TimeoutError):
                     self._connection.terminate()
+                if self._connection.is_closed():
+                    # They go when there is a connection again; one that arrived after all says what is known already.
+                    self._waiting.extendleft(reversed(taken))
+                    return
+                log.warning("%d notifications are lost: %s", len(taken), str(error) or type(error).__name__)
 
     async def _connect(self) -> None:
         async with self._talking, asyncio.timeout(CONNECT_SECONDS_MAX):
@@ -99,6 +106,8 @@ class Notifications:
             self._connection = connection
         for call in self._wanted.values():
             call(None)
+        if self._waiting:
+            self._send_on()
 
     def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
         self._wanted[channel](str(payload))

@@ -18,8 +18,8 @@ class PostgresReplies:
     def __init__(self, local: LocalReplies, notifications: Notifications) -> None:
         self._local = local
         self._notifications = notifications
-        self._pieces: dict[int, tuple[int, list[str]]] = {}
-        """Of answers that did not arrive as a whole yet, by caller, and how many pieces are to come."""
+        self._pieces: dict[int, list[str]] = {}
+        """Of answers that did not arrive as a whole yet, by caller."""
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -36,30 +36,30 @@ class PostgresReplies:
 
     def _send(self, channel: str, caller: str, answer: str) -> None:
         pieces = [answer[at : at + PIECE_CHARACTERS] for at in range(0, len(answer), PIECE_CHARACTERS)]
-        for left, piece in zip(reversed(range(len(pieces))), pieces, strict=True):
-            self._notifications.send(channel, f"{caller} {left} {piece}")
+        for number, piece in enumerate(pieces):
+            self._notifications.send(channel, f"{caller} {number} {len(pieces)} {piece}")
 
     def _heard(self, payload: str | None) -> None:
         if payload is None:
-            # Callers whose answer was lost try again.
             self._pieces.clear()
+            self._local.may_have_missed()
             return
-        caller, left, piece = payload.split(" ", 2)
-        answer = self._whole(int(caller), int(left), piece)
+        caller, number, count, piece = payload.split(" ", 3)
+        answer = self._whole(int(caller), int(number), int(count), piece)
         if answer is not None:
             self._local.deliver(int(caller), decode_reply(answer.encode()))
 
-    def _whole(self, caller: int, left: int, piece: str) -> str | None:
+    def _whole(self, caller: int, number: int, count: int, piece: str) -> str | None:
         """Return an answer once its last piece is there. What has a hole is dropped."""
-        expected, pieces = self._pieces.pop(caller, (left, []))
-        if left != expected:
+        pieces = self._pieces.pop(caller, []) if number else []
+        if len(pieces) != number:
             return None
         pieces.append(piece)
-        if not left:
+        if len(pieces) == count:
             return "".join(pieces)
         if len(self._pieces) >= INCOMPLETE_MAX:
             self._pieces.pop(next(iter(self._pieces)))
-        self._pieces[caller] = (left - 1, pieces)
+        self._pieces[caller] = pieces
         return None
 
 

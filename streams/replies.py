@@ -7,7 +7,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from streams.work import Answered, Reply
+from streams.work import Answered, Reply, Unavailable
 
 
 class LocalReplies:
@@ -25,6 +25,12 @@ class LocalReplies:
         self._callers[number] = future
         future.add_done_callback(lambda _: self._callers.pop(number, None))
         return f"{self.process}/{number}", future
+
+    def may_have_missed(self) -> None:
+        """Answers may be lost: whoever waits for one tries again now, not when the time is over."""
+        for future in list(self._callers.values()):
+            if not future.done():
+                future.set_exception(Unavailable("the answer may be lost; whether the command acted is unknown"))
 
     def send(self, replies: Sequence[Answered]) -> None:
         """See `streams.processor.Replies`."""
