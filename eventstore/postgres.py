@@ -24,7 +24,7 @@ else:
 
 EVENT_COLUMNS = ("partition", "position", "stream", "type", "schema", "time", "command_id", "by", "body")
 
-SMALL_RECORDS_MAX = 60
+SMALL_RECORDS_MAX = 100
 """Up to so many events, a statement costs less than the four messages of a transaction with COPY."""
 
 COMMIT_SECONDS_MAX = 30.0
@@ -70,6 +70,13 @@ WITH moved AS (
     SELECT m.partition, e.* FROM moved AS m CROSS JOIN unnest(
         $9::bigint[], $10::text[], $11::text[], $12::smallint[], $13::timestamptz[], $14::text[], $15::text[], $16::bytea[]
     ) AS e
+), remembered AS (
+    INSERT INTO command_outcomes (partition, command_id, stream, position, answer)
+    SELECT m.partition, o.* FROM moved AS m CROSS JOIN unnest($17::text[], $18::text[], $19::bigint[], $20::bytea[]) AS o
+    ON CONFLICT DO NOTHING
+), blocked AS (
+    INSERT INTO key_blocks (partition, block, instance_key)
+    SELECT m.partition, b.* FROM moved AS m CROSS JOIN unnest($21::bigint[], $22::bigint[]) AS b
 )
 SELECT count(*) FROM moved
 """
@@ -151,7 +158,7 @@ class PostgresEventStore:
     async def _commit(self, writer: Connection, batch: Batch) -> None:
         marks = encode_marks(batch.marks).decode()
         rows = self._rows(batch)
-        if len(rows) <= SMALL_RECORDS_MAX and not batch.outcomes and not batch.blocks:
+        if len(rows) <= SMALL_RECORDS_MAX:
             moved = await writer.fetchval(
                 _COMMIT_SMALL,
                 batch.partition,
@@ -163,6 +170,7 @@ class PostgresEventStore:
                 marks,
                 batch.reactions_published,
                 *(zip(*rows, strict=True) if rows else [()] * 8),
+                *_columns(batch),
             )
             if moved != 1:
                 await self._explain(writer, batch)
@@ -199,18 +207,14 @@ class PostgresEventStore:
                 "INSERT INTO command_outcomes (partition, command_id, stream, position, answer) "
                 "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]) ON CONFLICT DO NOTHING",
                 batch.partition,
-                [outcome.command_id for outcome in batch.outcomes],
-                [outcome.stream for outcome in batch.outcomes],
-                [outcome.position for outcome in batch.outcomes],
-                [outcome.answer for outcome in batch.outcomes],
+                *_columns(batch)[:4],
             )
         if batch.blocks:
             await writer.execute(
                 "INSERT INTO key_blocks (partition, block, instance_key) "
                 "SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])",
                 batch.partition,
-                list(batch.blocks),
-                list(batch.blocks.values()),
+                *_columns(batch)[4:],
             )
 
     async def _explain(self, writer: Connection, batch: Batch) -> None:
@@ -301,6 +305,18 @@ class PostgresEventStore:
         """See the port."""
         row = await self._pool.fetchrow("SELECT epoch, owner FROM partitions WHERE partition = $1", partition)
         return (0, "") if row is None else (row[0], row[1])
+
+
+def _columns(batch: Batch) -> tuple[Sequence[Any], ...]:
+    """Return what stands beside the events, by column: outcomes of commands, and blocks of keys."""
+    return (
+        [outcome.command_id for outcome in batch.outcomes],
+        [outcome.stream for outcome in batch.outcomes],
+        [outcome.position for outcome in batch.outcomes],
+        [outcome.answer for outcome in batch.outcomes],
+        list(batch.blocks),
+        list(batch.blocks.values()),
+    )
 
 
 def _name(partition: int) -> str:
