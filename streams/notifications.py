@@ -77,7 +77,7 @@ class Notifications:
             self._sending = asyncio.create_task(self._send_waiting(), name="notify")
 
     async def _send_waiting(self) -> None:
-        while self._waiting:
+        while self._waiting and not self._connection.is_closed():
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), SENT_MAX))]
             try:
                 async with self._talking, asyncio.timeout(SEND_SECONDS_MAX):

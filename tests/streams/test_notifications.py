@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import asyncpg
 import pytest
@@ -90,3 +91,14 @@ async def test_a_server_on_which_nobody_may_listen_yet_is_asked_again(
         found.send("test", "again")
         await until(lambda: "again" in heard)
         assert refused == 3
+
+
+async def test_nothing_is_tried_while_the_connection_is_away() -> None:
+    found = Notifications("")
+    found._connection = away = Mock()
+    away.is_closed.return_value = True
+    for number in range(3):
+        found.send("test", str(number))
+        await asyncio.sleep(0)
+    assert not away.execute.called
+    assert [payload for _, payload in found._waiting] == ["0", "1", "2"]
