@@ -70,7 +70,7 @@ def _job_ended(
     position: int,
     now: datetime,
 ) -> None:
-    hooked.offers.release(fact.key)
+    hooked.offers.ended(fact.key)
 
 
 def _lease_extended(

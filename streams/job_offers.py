@@ -21,6 +21,8 @@ TYPES_MAX = 2_000
 """Job types with a window of their own."""
 LEASED_MAX = 50_000
 """Leases that are remembered after the table shows them."""
+GONE_MAX = 1_000
+"""Jobs that have ended and still stand in the window of a type, beside as many as are there."""
 REFILL_JOBS = 1_000
 """Jobs read from the table at once."""
 REFILL_SECONDS = 0.25
@@ -52,6 +54,7 @@ class _Window:
 
     def __init__(self, stale_position: int) -> None:
         self.ready: list[Candidate] = []
+        """A heap. What is not among the keys has gone."""
         self.keys: set[int] = set()
         self.horizon: Candidate | None = None
         """From here on, jobs are only in the table."""
@@ -72,12 +75,26 @@ class _Window:
             heappush(self.ready, candidate)
         return True
 
-    def pop(self) -> Candidate:
-        candidate = heappop(self.ready)
-        self.keys.discard(candidate[1])
-        return candidate
+    def pop(self) -> Candidate | None:
+        while self.ready:
+            candidate = heappop(self.ready)
+            if candidate[1] in self.keys:
+                self.keys.discard(candidate[1])
+                return candidate
+        return None
+
+    def forget(self, key: int) -> None:
+        self.keys.discard(key)
+        if len(self.ready) > 2 * len(self.keys) + GONE_MAX:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        # A job that went and came back may stand there twice.
+        self.ready = list({candidate for candidate in self.ready if candidate[1] in self.keys})
+        heapify(self.ready)
 
     def trim(self, position: int) -> None:
+        self._sweep()
         kept = nsmallest(len(self.ready) // 2 + 1, self.ready)
         self.horizon = kept.pop()
         self.ready = kept
@@ -124,11 +141,11 @@ class JobOffers:
         window = self._window(job_type)
         if not window.add((-priority, key, instance_key)):
             window.stale, window.stale_position = True, position
-        elif len(window.ready) > READY_MAX or (len(window.ready) & 1023 == 0 and self._ready() > READY_MAX):
-            max(self._windows.values(), key=lambda each: len(each.ready)).trim(position)
+        elif len(window.keys) > READY_MAX or (len(window.keys) & 1023 == 0 and self._ready() > READY_MAX):
+            max(self._windows.values(), key=lambda each: len(each.keys)).trim(position)
 
     def _ready(self) -> int:
-        return sum(len(window.ready) for window in self._windows.values())
+        return sum(len(window.keys) for window in self._windows.values())
 
     def offer_at(self, at: datetime, job_type: str, priority: int, key: int, instance_key: int) -> None:
         """A job becomes available at a time, after a back-off or at the end of its lease."""
@@ -157,8 +174,14 @@ class JobOffers:
             del self._leased[key]
 
     def release(self, key: int) -> None:
-        """The job's lease is over: it failed, or has ended."""
+        """The job's lease is over: it failed."""
         self._leased.pop(key, None)
+
+    def ended(self, key: int) -> None:
+        """The job has ended. One that nobody had leased, as those of topics, need not be looked at when somebody asks."""
+        if self._leased.pop(key, None) is None:
+            for window in self._windows.values():
+                window.forget(key)
 
     def deadline(self, key: int, now: datetime) -> datetime | None:
         """Return until when the job is leased, as far as it is known here."""
@@ -179,7 +202,7 @@ class JobOffers:
         window = self._windows.get(job_type)
         if window is None:
             return self._start > 0
-        return bool(window.ready) or self._must_look(window, now)
+        return bool(window.keys) or self._must_look(window, now)
 
     def next_at(self, job_type: str) -> datetime | None:
         """Return the next time at which a job may become available without an event."""
@@ -210,11 +233,10 @@ class JobOffers:
         """Take up to `wanted` jobs out of the window, each once until `taken`. Those that are leased are passed over."""
         self._return(now)
         window = self._window(job_type)
-        if len(window.ready) < wanted and self._must_look(window, now):
+        if len(window.keys) < wanted and self._must_look(window, now):
             await self._refill(window, job_type, now)
         taken: list[Candidate] = []
-        while window.ready and len(taken) < wanted:
-            candidate = window.pop()
+        while len(taken) < wanted and (candidate := window.pop()) is not None:
             if self._free(candidate[1], now):
                 taken.append(candidate)
         self._taken.update(key for _, key, _ in taken)

@@ -1,6 +1,7 @@
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -8,9 +9,12 @@ from domain import commands as c
 from domain import events as e
 from domain.results import Rejected
 from eventstore.memory import MemoryEventStore
+from eventstore.store import Stored
 from infra.clock import ControlledClock
 from streams import job_offers
+from streams.job_offers import GONE_MAX, JobOffers
 from streams.memory_log import MemoryLog
+from streams.tables import JobsTable
 from tests.streams.harness import START, MemoryEngine, MemoryTables, engine
 
 
@@ -219,3 +223,36 @@ async def test_jobs_of_a_faster_clock_are_offered_at_once_by_an_owner_with_a_slo
 
     async with engine(partitions=1, store=store, log=log, tables=tables, clock=slow) as run:
         assert len(await run.jobs("pack")) == 1
+
+
+async def test_jobs_that_ended_without_a_lease_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with engine(partitions=1) as run:
+        await run.deploy("o start -> pack -> O end")
+        await asyncio.gather(*(run.create() for _ in range(300)))
+        made = [record.event.key for record in await run.events(e.JobCreated) if isinstance(record.event, e.JobCreated)]
+        await asyncio.gather(*(run.gateway.submit(c.CompleteJob(key=key, **run.stamp())) for key in made[:-1]))
+        await run.idle()
+        loaded: list[str] = []
+        load = run.store.load
+
+        async def watched(partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
+            loaded.extend(streams)
+            return await load(partition, streams)
+
+        monkeypatch.setattr(run.store, "load", watched)
+        assert [int(job["jobKey"]) for job in await run.jobs("pack")] == made[-1:]
+        assert loaded == [], "the one that is open is in memory, and of the others none is wanted"
+
+
+def test_what_has_ended_leaves_the_window_and_may_come_back() -> None:
+    offers = JobOffers(1, cast("JobsTable", None), lambda: 0)
+    window = offers._window("pack")
+    for key in range(10_000):
+        offers.offer("pack", 0, key, key, 1)
+        offers.ended(key)
+    assert len(window.ready) <= GONE_MAX + 1
+    assert not offers.hint("pack", START)
+    offers.offer("pack", 0, 7, 7, 2)
+    assert offers.hint("pack", START)
+    assert window.pop() == (0, 7, 7)
+    assert window.pop() is None
