@@ -82,6 +82,10 @@ class Rows:
         self.deleted: set[Key] = set()
         self.matching: list[Matching] = []
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.inserted or self.updated or self.deleted or self.matching)
+
     def insert(self, key: Key, row: Row) -> None:
         """A row exists now, whether or not there was one before."""
         self.inserted[key] = row

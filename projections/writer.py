@@ -3,7 +3,7 @@
 A batch is applied once and in order: the checkpoints must stand right before its first event, or nothing is written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -22,6 +22,8 @@ from projections.statements import (
     update_rows,
     without_nul,
 )
+
+Between = Callable[[], Awaitable[None]]
 
 REPAIRS_MAX = 2
 """Causes after which a batch is written again: NUL in a text, a month's part that is gone."""
@@ -61,15 +63,15 @@ class ProjectionWriter:
         async with self._pool.acquire() as connection:
             return await self._checkpoint(connection, partition)
 
-    async def apply(self, partition: int, records: Sequence[EventRecord]) -> int:
+    async def apply(self, partition: int, records: Sequence[EventRecord], between: Between | None = None) -> int:
         """Project the records, which follow each other from the checkpoint on, in one transaction; return the new position.
 
-        Raise `CheckpointMismatch` if they do not start right after the checkpoint.
+        `between` is awaited before each table. Raise `CheckpointMismatch` if they do not start right after the checkpoint.
         """
         if not records:
             return await self.checkpoint(partition)
         async with self._pool.acquire() as connection:
-            return await self.apply_in(connection, partition, records)
+            return await self.write(connection, partition, records, self.fold(records), between)
 
     async def apply_in(self, connection: Connection, partition: int, records: Sequence[EventRecord]) -> int:
         """Do the same on a connection; if that is in a transaction, in a part of it."""
@@ -80,14 +82,19 @@ class ProjectionWriter:
         return self._folder.fold(records)
 
     async def write(
-        self, connection: Connection, partition: int, records: Sequence[EventRecord], folded: Folded
+        self,
+        connection: Connection,
+        partition: int,
+        records: Sequence[EventRecord],
+        folded: Folded,
+        between: Between | None = None,
     ) -> int:
         """Write what a batch was folded to, with its checkpoints; return the new position."""
         for _ in range(REPAIRS_MAX):
             await self._ensure_months(connection, folded)
             try:
                 async with connection.transaction():
-                    return await self._write(connection, partition, records, folded)
+                    return await self._write(connection, partition, records, folded, between)
             except asyncpg.CharacterNotInRepertoireError:
                 for rows in folded.tables:
                     without_nul(rows)
@@ -96,7 +103,7 @@ class ProjectionWriter:
                     raise
                 self._months.clear()
         async with connection.transaction():
-            return await self._write(connection, partition, records, folded)
+            return await self._write(connection, partition, records, folded, between)
 
     async def _ensure_months(self, connection: Connection, folded: Folded) -> None:
         if self._months is None:
@@ -137,13 +144,20 @@ class ProjectionWriter:
         )
 
     async def _write(
-        self, connection: Connection, partition: int, records: Sequence[EventRecord], folded: Folded
+        self,
+        connection: Connection,
+        partition: int,
+        records: Sequence[EventRecord],
+        folded: Folded,
+        between: Between | None,
     ) -> int:
         first, last = records[0].position, records[-1].position
         assert last - first == len(records) - 1, f"records {first}..{last} of partition {partition} have holes"
         await connection.execute(_BEGIN)
         await self._advance(connection, partition, first, last)
         for rows in folded.tables:
+            if between is not None and rows:
+                await between()
             await _write_table(connection, partition, rows)
         if folded.deleted_instances:
             for rows in folded.tables:

@@ -8,6 +8,7 @@ import contextlib
 import heapq
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,9 @@ HANDED_MAX = 20_000
 """Records that wait in memory; past it they are read from the store again."""
 GATHER_SECONDS = 0.1
 """Pause after a step, which costs much the same for one event as for a hundred. Whoever waits to see an event ends it."""
+BREATH_SHARE = 4
+"""Pause between two statements of a step, in times of what the last one took."""
+BREATH_SECONDS_MAX = 0.05
 RETRY_SECONDS_MAX = 2.0
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,8 @@ class Projector:
         self._handed: deque[EventRecord] = deque()
         self._changed = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._resumed = 0.0
+        """When the statement that is being carried out began."""
         self._behind = True
         """The store may have events that are not in memory."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -109,24 +115,32 @@ class Projector:
     async def _follow(self) -> None:
         while True:
             self._changed.clear()
+            self._wanted.clear()
             batch = await self._next()
             if batch:
-                self._move(await self._projection.apply(self.partition, batch))
+                self._resumed = time.monotonic()
+                # Whoever is behind has no time to lose.
+                between = self._breathe if len(batch) < BATCH_RECORDS_MAX else None
+                self._move(await self._projection.apply(self.partition, batch, between))
                 # What is left of the batch in memory goes only now: `idle` must not be true in between.
                 while self._handed and self._handed[0].position <= self.position:
                     self._handed.popleft()
                 if len(batch) < BATCH_RECORDS_MAX:
-                    await self._gather()
+                    await self._rest(GATHER_SECONDS)
             else:
                 await self._changed.wait()
 
-    async def _gather(self) -> None:
-        """Let further events gather for a while, unless somebody waits to see them."""
-        if self._waiting:
+    async def _breathe(self) -> None:
+        """Let commits have the machine between two statements: a step in one go held them up for as long as it took."""
+        await self._rest(min(BREATH_SHARE * (time.monotonic() - self._resumed), BREATH_SECONDS_MAX))
+        self._resumed = time.monotonic()
+
+    async def _rest(self, seconds: float) -> None:
+        """Return after a while, or as soon as somebody waits to see what comes."""
+        if self._waiting or self._wanted.is_set():
             return
-        self._wanted.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._wanted.wait()
 
     async def _next(self) -> Sequence[EventRecord]:

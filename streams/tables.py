@@ -3,7 +3,7 @@
 The tables follow the events at a small distance; whoever asks makes up for that. Adapter: `streams.postgres_tables`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -65,8 +65,13 @@ class AgendaTable(Protocol):
 class Projection(Protocol):
     """Writes committed events to the query tables. Adapter: `projections.writer`."""
 
-    async def apply(self, partition: int, records: Sequence[EventRecord]) -> int:
-        """Fold the records into the tables and move the checkpoint, in one transaction; return the new checkpoint."""
+    async def apply(
+        self, partition: int, records: Sequence[EventRecord], between: Callable[[], Awaitable[None]] | None = None
+    ) -> int:
+        """Fold the records into the tables and move the checkpoint, in one transaction; return the new checkpoint.
+
+        `between` is awaited between two statements of it.
+        """
         ...
 
     async def checkpoint(self, partition: int) -> int:

@@ -1,7 +1,7 @@
 """An engine in memory: real processors, projectors, timers and gateway over the memory adapters, with a clock that tests set."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,9 +57,11 @@ class MemoryTables:
     async def checkpoint(self, partition: int) -> int:
         return self.positions.get(partition, 0)
 
-    async def apply(self, partition: int, records: Sequence[EventRecord]) -> int:
+    async def apply(
+        self, partition: int, records: Sequence[EventRecord], between: Callable[[], Awaitable[None]] | None = None
+    ) -> int:
         assert records[0].position == self.positions.get(partition, 0) + 1
-        await asyncio.sleep(0)
+        await (between() if between is not None else asyncio.sleep(0))
         for record in records:
             self._fold(record, self.jobs.setdefault(partition, {}), self.agenda.setdefault(partition, {}))
         self.applied += records
