@@ -24,7 +24,7 @@ HANDED_MAX = 20_000
 """Records that wait in memory; past it they are read from the store again."""
 GATHER_SECONDS = 0.1
 """Pause after a step, which costs much the same for one event as for a hundred. Whoever waits to see an event ends it."""
-BREATH_SHARE = 4
+BREATH_SHARE = 8
 """Pause between two statements of a step, in times of what the last one took."""
 BREATH_SECONDS_MAX = 0.05
 RETRY_SECONDS_MAX = 2.0

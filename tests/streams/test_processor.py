@@ -8,6 +8,7 @@ from domain import commands as c
 from domain import events as e
 from domain.keys import make_key
 from domain.results import Rejected
+from streams import projector
 from streams.decider import REFUSAL_CHARACTERS_MAX
 from streams.log import CommandRecord, TooLarge
 from streams.work import UNSTORABLE
@@ -309,3 +310,18 @@ async def test_who_waits_no_more_for_a_position_is_forgotten_and_others_get_thei
         await run.deploy("o start -> O end")
         await asyncio.wait_for(waiting, IDLE_SECONDS_MAX)
         assert not projector._waiting
+
+
+async def test_whoever_waits_to_see_an_event_ends_every_pause_of_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATHER_SECONDS", "BREATH_SECONDS_MAX", "BREATH_SHARE"):
+        monkeypatch.setattr(projector, name, 3_600_000.0)
+    async with engine(partitions=1) as run, asyncio.timeout(IDLE_SECONDS_MAX):
+        await run.deploy("o start -> pack -> O end")
+        await run.create()
+        await run.projectors[1].reached(run.processors[1].position)
+
+        reply = await run.create()
+        await run.until(lambda: not run.projectors[1].idle)
+        while run.projectors[1].position < reply.position:
+            run.projectors[1].hurry()  # as a reader in another process does, again and again
+            await asyncio.sleep(0)
