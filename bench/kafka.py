@@ -168,7 +168,7 @@ def show(result: dict[str, Any]) -> None:
     )
     table.add_row("create → its last event, half load, p50 / p95 / p99", latency(result["half"], "create"))
     table.add_row("complete → its last event, half load", latency(result["half"], "complete"))
-    table.add_row("HTTP through one of two processes", rate(result["http"]))
+    table.add_row("HTTP through both processes", rate(result["http"]))
     table.add_row("HTTP create, half load, all", latency(result["http_half"], "create"))
     table.add_row("HTTP create, half load, owned elsewhere", latency(result["http_half"], "elsewhere"))
     table.add_row("relay, table to topic", f"{topics['relay_per_second']:,.0f} events/s")
