@@ -22,7 +22,7 @@ BATCH_RECORDS_MAX = 2_000
 """Records in one transaction."""
 HANDED_MAX = 20_000
 """Records that wait in memory; past it they are read from the store again."""
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.15
 """Pause after a step, which costs much the same for one event as for a hundred. Whoever waits to see an event ends it."""
 BREATH_SHARE = 8
 """Pause between two statements of a step, in times of what the last one took."""
