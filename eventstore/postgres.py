@@ -170,7 +170,8 @@ class PostgresEventStore:
                 marks,
                 batch.reactions_published,
                 *(zip(*rows, strict=True) if rows else [()] * 8),
-                *_columns(batch),
+                *_outcome_columns(batch),
+                *_block_columns(batch),
             )
             if moved != 1:
                 await self._explain(writer, batch)
@@ -207,14 +208,14 @@ class PostgresEventStore:
                 "INSERT INTO command_outcomes (partition, command_id, stream, position, answer) "
                 "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]) ON CONFLICT DO NOTHING",
                 batch.partition,
-                *_columns(batch)[:4],
+                *_outcome_columns(batch),
             )
         if batch.blocks:
             await writer.execute(
                 "INSERT INTO key_blocks (partition, block, instance_key) "
                 "SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])",
                 batch.partition,
-                *_columns(batch)[4:],
+                *_block_columns(batch),
             )
 
     async def _explain(self, writer: Connection, batch: Batch) -> None:
@@ -307,16 +308,17 @@ class PostgresEventStore:
         return (0, "") if row is None else (row[0], row[1])
 
 
-def _columns(batch: Batch) -> tuple[Sequence[Any], ...]:
-    """Return what stands beside the events, by column: outcomes of commands, and blocks of keys."""
+def _outcome_columns(batch: Batch) -> tuple[Sequence[Any], ...]:
     return (
         [outcome.command_id for outcome in batch.outcomes],
         [outcome.stream for outcome in batch.outcomes],
         [outcome.position for outcome in batch.outcomes],
         [outcome.answer for outcome in batch.outcomes],
-        list(batch.blocks),
-        list(batch.blocks.values()),
     )
+
+
+def _block_columns(batch: Batch) -> tuple[Sequence[Any], ...]:
+    return list(batch.blocks), list(batch.blocks.values())
 
 
 def _name(partition: int) -> str:

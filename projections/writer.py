@@ -71,11 +71,13 @@ class ProjectionWriter:
         if not records:
             return await self.checkpoint(partition)
         async with self._pool.acquire() as connection:
-            return await self.write(connection, partition, records, self.fold(records), between)
+            return await self.apply_in(connection, partition, records, between)
 
-    async def apply_in(self, connection: Connection, partition: int, records: Sequence[EventRecord]) -> int:
+    async def apply_in(
+        self, connection: Connection, partition: int, records: Sequence[EventRecord], between: Between | None = None
+    ) -> int:
         """Do the same on a connection; if that is in a transaction, in a part of it."""
-        return await self.write(connection, partition, records, self.fold(records))
+        return await self.write(connection, partition, records, self.fold(records), between)
 
     def fold(self, records: Sequence[EventRecord]) -> Folded:
         """Return the final rows of a batch."""

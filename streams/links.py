@@ -31,6 +31,7 @@ from streams.work import (
     decode_reply,
     encode_command,
     encode_reply,
+    owner_changed,
 )
 
 VERSION: Final = b"procession link 1\n"
@@ -87,7 +88,7 @@ class _Channel(asyncio.Protocol):
     """One end of a connection: it greets, and then sends and takes frames with a number and a payload, each signed and counted."""
 
     def __init__(self, secret: bytes, *, owner: bool) -> None:
-        self.secret = secret
+        self._secret = secret
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.take: Callable[[Kind, int, bytes], None] = _drop
@@ -199,7 +200,7 @@ class _Channel(asyncio.Protocol):
             self.take(Kind(body[0]), int.from_bytes(body[1:HEAD_BYTES]), body[HEAD_BYTES:])
 
     def _key(self, what: bytes, nonces: bytes) -> bytes:
-        return blake2b(what + nonces, digest_size=PROOF_BYTES, key=self.secret).digest()
+        return blake2b(what + nonces, digest_size=PROOF_BYTES, key=self._secret).digest()
 
 
 def _watch(transport: asyncio.Transport) -> None:
@@ -387,7 +388,7 @@ class Link:
         """Turn away those who wait for these partitions: their owner is another process now."""
         for partition, future in self._waiting.values():
             if partition in partitions and not future.done():
-                future.set_exception(_gone(partition))
+                future.set_exception(owner_changed(partition))
 
     def close(self) -> None:
         """End the connection; whoever waits is told to try again."""
@@ -406,10 +407,6 @@ def _settle(future: "asyncio.Future[Reply]", kind: Kind, payload: bytes) -> None
             future.set_exception(Overloaded(payload.decode(errors="replace")))
         case _:
             future.set_exception(Unavailable(payload.decode(errors="replace")))
-
-
-def _gone(partition: int) -> Unavailable:
-    return Unavailable(f"partition {partition} changed its owner; whether the command acted is unknown")
 
 
 class Links:

@@ -29,7 +29,7 @@ from streams.outbox import Outbox
 from streams.tables import JobsTable
 from streams.tasks import end
 from streams.unit import Unit
-from streams.work import Answered, Overloaded, Reply, Unavailable, Work
+from streams.work import Answered, Overloaded, Reply, Unavailable, Work, owner_changed
 
 WAITING_MAX = 10_000
 """Commands of callers in this process that wait; past it they are turned away."""
@@ -479,9 +479,7 @@ class PartitionProcessor:
 def _refuse(works: Sequence[Work], partition: int) -> None:
     for work in works:
         if work.future is not None and not work.future.done():
-            work.future.set_exception(
-                Unavailable(f"partition {partition} changed its owner; whether the command acted is unknown")
-            )
+            work.future.set_exception(owner_changed(partition))
 
 
 __all__ = ["PartitionProcessor", "Parts", "Replies", "Reply"]

@@ -20,6 +20,11 @@ class Overloaded(Exception):  # noqa: N818 - it names what the caller meets
     """Too many commands wait already; this one was not taken. Try again later."""
 
 
+def owner_changed(partition: int) -> Unavailable:
+    """Return what whoever waits for a partition is told when it goes to another owner, or its owner goes away."""
+    return Unavailable(f"partition {partition} changed its owner; whether the command acted is unknown")
+
+
 class NoAnswer(Exception):  # noqa: N818 - it names what the caller meets
     """The answer did not come in time. The command may still act."""
 
@@ -51,7 +56,7 @@ class Work:
         self.elsewhere = elsewhere or bool(reply_to)
         """Whether its caller is in another process."""
         self.future = future
-        """For a caller in this process."""
+        """For a caller in this process, or at the other end of a link."""
         self.reply_to = reply_to
         """For a caller that the Log knows."""
         self.offset = offset

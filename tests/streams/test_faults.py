@@ -245,17 +245,20 @@ async def test_nothing_is_told_before_its_commit() -> None:
         assert (await first).position < (await second).position
 
 
+class Refusing(MemoryEventStore):
+    """Takes no commit, so many times."""
+
+    fail = 0
+
+    async def commit(self, batch: Batch) -> None:
+        if self.fail:
+            self.fail -= 1
+            raise Broken("no space left on device")
+        await super().commit(batch)
+
+
 async def test_the_commands_of_a_batch_that_was_not_committed_are_carried_out_again() -> None:
-    class Once(MemoryEventStore):
-        fail = 0
-
-        async def commit(self, batch: Batch) -> None:
-            if self.fail:
-                self.fail -= 1
-                raise Broken("before")
-            await super().commit(batch)
-
-    store = Once()
+    store = Refusing()
     async with engine(partitions=1, store=store) as run:
         await run.deploy("o start -> pack -> O end")
         store.fail = 3
@@ -266,16 +269,7 @@ async def test_the_commands_of_a_batch_that_was_not_committed_are_carried_out_ag
 
 
 async def test_a_database_that_takes_no_commit_is_asked_less_and_less_often(caplog: pytest.LogCaptureFixture) -> None:
-    class Full(MemoryEventStore):
-        fail = 0
-
-        async def commit(self, batch: Batch) -> None:
-            if self.fail:
-                self.fail -= 1
-                raise Broken("no space left on device")
-            await super().commit(batch)
-
-    store = Full()
+    store = Refusing()
     async with engine(partitions=1, store=store) as run:
         await run.deploy("o start -> pack -> O end")
         for fail in (3, 2):
