@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from domain.keys import FIRST_PARTITION
+from domain.streams import DEFINITIONS_STREAM
 from eventstore.codec import CODEC, EventCodec, event_type
 from eventstore.records import EventRecord
 from eventstore.store import Batch, Fenced, Outcome, Ownership, Stored, VersionConflict
@@ -46,8 +48,9 @@ class MemoryEventStore:
         )
         return at.ownership
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int | None:
         """See the port."""
+        definitions = self._definitions()
         at = self._at(batch.partition)
         position = at.ownership.position
         if at.ownership.epoch != batch.epoch:
@@ -73,6 +76,12 @@ class MemoryEventStore:
         for outcome in batch.outcomes:
             at.outcomes.setdefault(outcome.command_id, outcome)
         at.blocks.update(batch.blocks)
+        return definitions if batch.definitions else None
+
+    def _definitions(self) -> int:
+        first = self._partitions.get(FIRST_PARTITION)
+        rows = first.streams.get(DEFINITIONS_STREAM) if first is not None else None
+        return rows[-1][0].position if rows else 0
 
     def _record(self, row: _Row) -> EventRecord:
         record, kind, schema, body = row

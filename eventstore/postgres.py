@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 import msgspec
 
+from domain.keys import FIRST_PARTITION
+from domain.streams import DEFINITIONS_STREAM
 from eventstore.codec import CODEC, EventCodec, event_type
 from eventstore.records import EventRecord
 from eventstore.store import Batch, Fenced, Outcome, Ownership, Stored, VersionConflict
@@ -60,7 +62,7 @@ SELECT e.stream, e.position, e.type, e.schema, e.time, e.command_id, e."by", e.b
 FROM wanted w JOIN events e ON e.partition = $1 AND e.stream = w.stream AND e.position > w.position
 """
 
-# A whole batch in one round trip: nothing is inserted unless the partition's row moved.
+# A whole batch in one round trip: nothing is inserted unless the partition's row moved. A stream that is NULL has no events.
 _COMMIT_SMALL = """
 WITH moved AS (
     UPDATE partitions SET position = $4, command_offset = $5, last_number = $6, marks = $7, reactions_published = $8
@@ -78,7 +80,7 @@ WITH moved AS (
     INSERT INTO key_blocks (partition, block, instance_key)
     SELECT m.partition, b.* FROM moved AS m CROSS JOIN unnest($21::bigint[], $22::bigint[]) AS b
 )
-SELECT count(*) FROM moved
+SELECT count(*), (SELECT max(position) FROM events WHERE partition = $23 AND stream = $24) FROM moved
 """
 
 _READ = """
@@ -143,23 +145,23 @@ class PostgresEventStore:
         finally:
             taking.cancel()
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int | None:
         """See the port. After any error but `Fenced` it is not known whether the batch was committed."""
         writer = await self._writer(batch.partition)
         try:
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                await self._commit(writer, batch)
+                return await self._commit(writer, batch)
         except BaseException:
             # A connection in the middle of a transaction is of no use to the next batch, nor is a half-known one.
             self._writers.pop(batch.partition, None)
             writer.terminate()
             raise
 
-    async def _commit(self, writer: Connection, batch: Batch) -> None:
+    async def _commit(self, writer: Connection, batch: Batch) -> int | None:
         marks = encode_marks(batch.marks).decode()
         rows = self._rows(batch)
         if len(rows) <= SMALL_RECORDS_MAX:
-            moved = await writer.fetchval(
+            found = await writer.fetchrow(
                 _COMMIT_SMALL,
                 batch.partition,
                 batch.epoch,
@@ -172,10 +174,12 @@ class PostgresEventStore:
                 *(zip(*rows, strict=True) if rows else [()] * 8),
                 *_outcome_columns(batch),
                 *_block_columns(batch),
+                FIRST_PARTITION,
+                DEFINITIONS_STREAM if batch.definitions else None,
             )
-            if moved != 1:
+            if found is None or found[0] != 1:
                 await self._explain(writer, batch)
-            return
+            return (found[1] or 0) if found is not None and batch.definitions else None
         # All values are numbers of ours: written into the text, so that BEGIN and the fence are one round trip.
         moved = await writer.execute(
             f"BEGIN; UPDATE partitions SET position = {batch.after + len(rows)}, "
@@ -191,6 +195,7 @@ class PostgresEventStore:
             )
         await self._append_more(writer, batch)
         await writer.execute("COMMIT")
+        return None
 
     def _rows(self, batch: Batch) -> list[tuple[Any, ...]]:
         version = self._codec.version

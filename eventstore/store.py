@@ -63,6 +63,8 @@ class Batch(msgspec.Struct, frozen=True):
     outcomes: Sequence[Outcome] = ()
     blocks: Mapping[int, int] = {}
     """Further key blocks taken: block -> instance key."""
+    definitions: bool = False
+    """Whether its writer wants to know how far the definitions stream is."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -80,8 +82,11 @@ class EventStore(Protocol):
         """Become the only writer of the partition: raise its epoch and return what is there."""
         ...
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int | None:
         """Append the records and move the partition's row, in one transaction.
+
+        Return the position of the last event of the definitions stream, as it was when the commit began (0: it has none); None
+        if the batch does not ask for it, or it would take a question of its own.
 
         Raise `Fenced` if the epoch is not ours, `VersionConflict` if the position is not. After any other error it is
         unknown whether the batch was committed: `acquire` tells.

@@ -217,7 +217,7 @@ class Engine:
             store=self.store,
             log=self.log,
             replies=replies,
-            definitions=DefinitionsView(self.store),
+            definitions=DefinitionsView(self.store, shared=self.shared),
             clock=self.clock,
             jobs=PostgresJobsTable(self.pool),
             metrics=self._metrics,

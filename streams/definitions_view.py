@@ -1,11 +1,15 @@
 """What is deployed, as every partition of this process sees it: the fold of the committed definitions stream.
 
-Where the first partition lives in this process it is fed by its owner before the deployment is answered; elsewhere it reads
-the stream's new events whenever a command depends on them. Either way an acknowledged deployment is visible everywhere.
+Where the first partition lives in this process it is fed by its owner before the deployment is answered. Elsewhere it reads the
+stream's new events when a command may depend on them, unless it has just done so: what it found counts for `FRESH_SECONDS`, and each
+commit tells whether there is anything new. For longer than that an owner keeps a deployment to itself. Either way an acknowledged
+deployment is visible everywhere (decision 0008).
 """
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from domain.decide import fold
 from domain.deployed import Deployed
@@ -14,27 +18,64 @@ from domain.streams import DEFINITIONS_STREAM
 from eventstore.records import EventRecord
 from eventstore.store import EventStore
 
+FRESH_SECONDS: Final = 0.02
+"""So long after a look at the stream nobody knows of anything newer. Under load each commit is one."""
+HIDDEN_SECONDS: Final = 0.03
+"""So long the owner tells nobody of a deployment that it has committed; half as much again, for clocks that do not run alike."""
+
+
+def elapsed() -> float:
+    """Return seconds since some moment; a machine that was asleep has them pass, where the system can tell."""
+    clock: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
 
 class DefinitionsView:
-    """One per process."""
+    """One per process. `shared`: other processes have views of the same store."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, *, shared: bool = False, now: Callable[[], float] = elapsed) -> None:
         self._store = store
+        self._shared = shared
         self._position = 0
         self._reading = asyncio.Lock()
         self._fed = False
+        self._looked = float("-inf")
+        """Everything is here that was committed before."""
+        self.now = now
         self.deployed = Deployed()
 
+    @property
+    def follows(self) -> bool:
+        """Whether the first partition is owned elsewhere, or its owner does not know where it stands."""
+        return not self._fed
+
     async def refresh(self) -> None:
-        """Return when everything is visible that was committed before the call."""
-        if self._fed:
+        """Return when everything is visible that anybody was told of before the call."""
+        if self._current():
             return
         async with self._reading:
+            if self._current():
+                return  # another partition has looked meanwhile
+            looked = self.now()
             records = await self._store.read_stream(FIRST_PARTITION, DEFINITIONS_STREAM, self._position)
             self._add(records)
+            self._looked = looked
+
+    def _current(self) -> bool:
+        return self._fed or self.now() - self._looked < FRESH_SECONDS
+
+    def saw(self, position: int, looked: float) -> None:
+        """Take note of a commit that began at `looked` and found the stream at a position."""
+        self._looked = max(self._looked, looked) if position <= self._position else float("-inf")
+
+    async def hide(self) -> None:
+        """Return when every process looks before it depends on what was deployed before the call."""
+        if self._shared:
+            await asyncio.sleep(HIDDEN_SECONDS)
 
     async def own(self) -> None:
         """The owner of the first partition is in this process from now on, and feeds every event."""
+        self._looked = float("-inf")
         await self.refresh()
         self._fed = True
 

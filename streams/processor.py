@@ -16,7 +16,7 @@ from typing import Protocol
 from domain.commands import Reaction
 from domain.keys import FIRST_PARTITION
 from domain.reactions import reactions
-from domain.streams import route
+from domain.streams import DEFINITIONS_STREAM, route
 from eventstore.codec import UnknownEvent
 from eventstore.store import Batch, EventStore, Fenced, Ownership
 from streams.clock import Clock
@@ -190,6 +190,9 @@ class PartitionProcessor:
                     f"expected epoch {self._epoch} of partition {self.partition}, but {owner} has it with {epoch}"
                 )
         owned = await self._parts.store.acquire(self.partition, self._parts.owner)
+        if self.partition == FIRST_PARTITION:
+            # The owner before may have committed a deployment a moment ago, and told nobody.
+            await self._parts.definitions.hide()
         self._clear_up(owned)
         last = await self._parts.store.read(self.partition, owned.position - 1, 1) if owned.position else ()
         self._decider.reset(owned, last[-1].time if last else None)
@@ -370,8 +373,9 @@ class PartitionProcessor:
         if unit.forward:
             await self._parts.log.publish(unit.forward)
         if unit.records or unit.command_offset != self.command_offset:
-            started = time.perf_counter()
-            await self._parts.store.commit(
+            definitions = self._parts.definitions
+            started, looked = time.perf_counter(), definitions.now()
+            position = await self._parts.store.commit(
                 Batch(
                     partition=self.partition,
                     epoch=self._epoch,
@@ -384,9 +388,14 @@ class PartitionProcessor:
                     reactions_published=self._outbox.published(unit.after if unit.outbox else unit.last),
                     outcomes=unit.outcomes,
                     blocks=unit.blocks,
+                    definitions=definitions.follows,
                 )
             )
+            if position is not None:
+                definitions.saw(position, looked)
             self._metrics.commit_seconds.observe(time.perf_counter() - started)
+            if self.partition == FIRST_PARTITION and any(each.stream == DEFINITIONS_STREAM for each in unit.records):
+                await definitions.hide()
         self._doubtful = None
         self.position, self.command_offset = unit.last, unit.command_offset
         self._tell(unit)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from domain import events as e
+from domain.streams import DEFINITIONS_STREAM
 from eventstore.codec import CODEC
 from eventstore.postgres import CONNECTION_ERRORS, PostgresEventStore
 from eventstore.records import EventRecord
@@ -84,6 +85,17 @@ async def test_the_next_owner_finds_what_the_last_one_committed(store: EventStor
     second = await store.acquire(1, "second")
 
     assert second == Ownership(1, 2, 1, 9, 4, {3: (17, 2), 1: (1, 0)}, 1)
+
+
+async def test_a_commit_tells_how_far_the_definitions_were_when_it_began(store: EventStore) -> None:
+    first, second = await store.acquire(1, "me"), await store.acquire(2, "me")
+    told = [await store.commit(batch(second, ("s", flow("f")), definitions=True))]
+    await store.commit(batch(first, ("s", flow("f")), (DEFINITIONS_STREAM, flow("g")), ("t", flow("h"))))
+    told.append(await store.commit(batch(second, ("s", flow("f")), after=1, definitions=True)))
+    told.append(await store.commit(batch(second, after=2, definitions=True)))
+    told.append(await store.commit(batch(second, ("s", flow("f")), after=2)))
+
+    assert told == [0, 2, 2, None]
 
 
 async def test_a_former_owner_commits_nothing(store: EventStore) -> None:

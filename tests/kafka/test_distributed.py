@@ -50,8 +50,9 @@ class Process:
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
 
-    async def deploy(self, text: str) -> None:
-        answer = await self.client.post("/v2/deployments", files=[("resources", ("p.bpmn", bpmn(text), "text/xml"))])
+    async def deploy(self, text: str, process_id: str = "p") -> None:
+        model = bpmn(text, process_id)
+        answer = await self.client.post("/v2/deployments", files=[("resources", ("p.bpmn", model, "text/xml"))])
         assert answer.is_success, answer.text
 
     async def search(self, what: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -175,6 +176,41 @@ async def test_processes_share_the_partitions_and_answer_for_each_other(
         await until(alone)
         assert len(await one.search("process-instances", state="COMPLETED")) == 8
         await one.post("/process-instances", {"processDefinitionId": "p"})
+    await topic_equals_table(database_url, cluster, topics)
+    await delete(cluster, topics)
+
+
+async def test_an_acknowledged_deployment_counts_at_once_in_processes_that_look_only_now_and_then(
+    database_url: str, cluster: Cluster, topics: Topics
+) -> None:
+    async with process(database_url, cluster, topics) as one, process(database_url, cluster, topics) as two:
+
+        async def shared() -> bool:
+            return sorted((len(one.engine.processors), len(two.engine.processors))) == [2, 2] and two.engine.ready
+
+        done = asyncio.Event()
+
+        async def create(side: Process) -> None:
+            while not done.is_set():
+                await side.post("/process-instances", {"processDefinitionId": "busy"})
+
+        await until(shared)
+        await one.deploy("o start -> O end", "busy")
+        used: set[int] = set()
+        # Their commits tell them that nothing was deployed, so that they do not ask.
+        async with asyncio.TaskGroup() as callers:
+            for side in (one, two, one, two):
+                callers.create_task(create(side))
+            try:
+                for version in range(1, 11):
+                    await (one, two)[version % 2].deploy(f"o start -> t{version} -> O end")
+                    made = [side.post("/process-instances", {"processDefinitionId": "p"}) for side in (one, two) * 6]
+                    found = await asyncio.gather(*made)
+                    assert {each["processDefinitionVersion"] for each in found} == {version}
+                    used |= {partition_of(int(each["processInstanceKey"])) for each in found}
+            finally:
+                done.set()
+        assert used == {1, 2, 3, 4}
     await topic_equals_table(database_url, cluster, topics)
     await delete(cluster, topics)
 

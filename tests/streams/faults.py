@@ -54,8 +54,9 @@ class FaultyStore:
         found: Ownership = await self.faults.around(self.store.acquire(partition, owner))
         return found
 
-    async def commit(self, batch: Batch) -> None:
-        await self.faults.around(self.store.commit(batch))
+    async def commit(self, batch: Batch) -> int | None:
+        found: int | None = await self.faults.around(self.store.commit(batch))
+        return found
 
     async def load(self, partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
         found: Mapping[str, Stored] = await self.faults.around(self.store.load(partition, streams))
