@@ -111,7 +111,8 @@ def measure_engines(engines: Engines, servers: str, instances: int) -> dict[str,
         two = through_topics(servers, instances)
         http = load(engines.ports, "--instances", str(instances // 2), "--creators", "100", "--workers", "16")
         rate = http["instances_per_second"] / 2
-        http_half = load(engines.ports, "--instances", str(instances // 4), "--rate", str(rate), "--creators", "64")
+        # For long enough that what comes once in a while (vacuum, the system writing pages) is in it as often as ever.
+        http_half = load(engines.ports, "--instances", str(instances), "--rate", str(rate), "--creators", "64")
     finally:
         engines.stop()
     return {"one": one, "foreign": foreign, "half": half, "two": two, "http": http, "http_half": http_half}

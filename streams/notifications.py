@@ -93,9 +93,9 @@ class Notifications:
 
     async def _connect(self) -> None:
         async with self._talking, asyncio.timeout(CONNECT_SECONDS_MAX):
-            connection = await asyncpg.connect(
-                self._dsn, server_settings={"application_name": "procession notifications"}
-            )
+            # What a crash of the server takes with it, it would have taken from the listeners as well.
+            settings = {"application_name": "procession notifications", "synchronous_commit": "off"}
+            connection = await asyncpg.connect(self._dsn, server_settings=settings)
             try:
                 for channel in self._wanted:
                     await connection.add_listener(channel, self._heard)
