@@ -114,8 +114,9 @@ class JobOffers:
         self._owned_at = 0
         """Leases up to this position are known from the table only."""
         self._windows: dict[str, _Window] = {}
-        self._leased: dict[int, tuple[datetime, int]] = {}
-        self._returning: list[tuple[datetime, int, str, Candidate]] = []
+        self._leased: dict[int, tuple[datetime, int, str]] = {}
+        self._returning: list[tuple[datetime, int, str, Candidate, bool]] = []
+        """By time. The last says whether it is the end of a lease, which means nothing once the job has ended or failed."""
         self._taken: set[int] = set()
 
     def reset(self, position: int) -> None:
@@ -148,40 +149,47 @@ class JobOffers:
         return sum(len(window.keys) for window in self._windows.values())
 
     def offer_at(self, at: datetime, job_type: str, priority: int, key: int, instance_key: int) -> None:
-        """A job becomes available at a time, after a back-off or at the end of its lease."""
-        heappush(self._returning, (at, key, job_type, (-priority, key, instance_key)))
+        """A job becomes available at a time, after a back-off."""
+        self._return_at((at, key, job_type, (-priority, key, instance_key), False))
+
+    def _return_at(self, entry: tuple[datetime, int, str, Candidate, bool]) -> None:
+        heappush(self._returning, entry)
         if len(self._returning) > RETURNING_MAX:
             self._thin()
 
     def _thin(self) -> None:
-        kept = [each for each in self._returning if each[1] in self._leased]
-        for at, _, job_type, _ in kept[RETURNING_MAX // 2 :]:
-            window = self._window(job_type)
-            window.recheck_at = at if window.recheck_at is None else min(at, window.recheck_at)
-        self._returning = nsmallest(RETURNING_MAX // 2, kept)
-        heapify(self._returning)
+        kept = sorted(each for each in self._returning if not each[4] or each[1] in self._leased)
+        for at, _, job_type, _, _ in kept[RETURNING_MAX // 2 :]:
+            self._look_at(job_type, at)
+        self._returning = kept[: RETURNING_MAX // 2]
+
+    def _look_at(self, job_type: str, at: datetime) -> None:
+        """Have the table looked at then: what becomes available is no longer known here."""
+        window = self._window(job_type)
+        window.recheck_at = at if window.recheck_at is None else min(at, window.recheck_at)
 
     def lease(self, job_type: str, candidates: Sequence[Candidate], deadline: datetime, position: int) -> None:
         """Jobs are leased, because of the event at `position`."""
         for candidate in candidates:
-            self._leased[candidate[1]] = (deadline, position)
-            self.offer_at(deadline, job_type, -candidate[0], candidate[1], candidate[2])
+            self._leased[candidate[1]] = (deadline, position, job_type)
+            self._return_at((deadline, candidate[1], job_type, candidate, True))
         projected = self._projected()
         while len(self._leased) > LEASED_MAX:
-            key, (_, since) = next(iter(self._leased.items()))
+            key, (at, since, of_type) = next(iter(self._leased.items()))
             if since > projected:
                 break
             del self._leased[key]
+            self._look_at(of_type, at)
 
     def release(self, key: int) -> None:
         """The job's lease is over: it failed."""
         self._leased.pop(key, None)
 
     def ended(self, key: int) -> None:
-        """The job has ended. One that nobody had leased, as those of topics, need not be looked at when somebody asks."""
-        if self._leased.pop(key, None) is None:
-            for window in self._windows.values():
-                window.forget(key)
+        """The job has ended, and need not be looked at when somebody asks: nobody had leased it, or its lease was over."""
+        leased = self._leased.pop(key, None)
+        for window in self._windows.values() if leased is None else (self._window(leased[2]),):
+            window.forget(key)
 
     def deadline(self, key: int, now: datetime) -> datetime | None:
         """Return until when the job is leased, as far as it is known here."""
@@ -221,10 +229,12 @@ class JobOffers:
     def _return(self, now: datetime) -> None:
         returning = self._returning
         while returning and returning[0][0] <= now:
-            _, key, job_type, candidate = heappop(returning)
+            _, key, job_type, candidate, ends_lease = heappop(returning)
             leased = self._leased.get(key)
             if leased is not None and leased[0] > now:
                 continue  # extended: a later entry stands for it
+            if ends_lease and leased is None:
+                continue
             window = self._window(job_type)
             if not window.add(candidate):
                 window.stale = True
@@ -251,7 +261,7 @@ class JobOffers:
 
     def _leased_after(self, position: int) -> int:
         count = 0
-        for _, since in reversed(self._leased.values()):
+        for _, since, _ in reversed(self._leased.values()):
             if since <= position:
                 break
             count += 1

@@ -244,6 +244,53 @@ async def test_jobs_that_ended_without_a_lease_are_not_looked_at_again(monkeypat
         assert loaded == [], "the one that is open is in memory, and of the others none is wanted"
 
 
+async def test_jobs_that_ended_do_not_come_back_when_their_lease_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with engine(partitions=1) as run:
+        await with_jobs(run, 300)
+        leased = await run.jobs("pack", jobs_max=300, timeout=60_000)
+        late, soon = leased[:100], leased[100:]
+        await asyncio.gather(*(run.complete(job) for job in soon))
+        await run.advance(seconds=61)
+        assert len(await run.jobs("pack", jobs_max=1, timeout=1_000)) == 1
+        await asyncio.gather(*(run.complete(job) for job in late))
+        await run.advance(seconds=61)
+        loaded: list[str] = []
+        load = run.store.load
+
+        async def watched(partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
+            loaded.extend(streams)
+            return await load(partition, streams)
+
+        monkeypatch.setattr(run.store, "load", watched)
+        assert await run.jobs("pack") == []
+        assert loaded == []
+
+
+def test_a_back_off_is_remembered_among_many_leases_of_jobs_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_offers, "RETURNING_MAX", 100)
+    offers = JobOffers(1, cast("JobsTable", None), lambda: 0)
+    offers.offer_at(START + timedelta(seconds=90), "pack", 0, 1, 1)
+    for key in range(2, 1_000):
+        offers.lease("pack", [(0, key, key)], START + timedelta(seconds=60), key)
+        offers.ended(key)
+    assert len(offers._returning) <= 100
+    assert not offers.hint("pack", START + timedelta(seconds=89))
+    assert offers.hint("pack", START + timedelta(seconds=90))
+    assert offers._window("pack").pop() == (0, 1, 1)
+
+
+def test_the_end_of_a_lease_that_is_remembered_no_longer_is_looked_for_in_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_offers, "LEASED_MAX", 10)
+    offers = JobOffers(1, cast("JobsTable", None), lambda: 100)
+    for key in range(1, 12):
+        offers.lease("pack", [(0, key, key)], START + timedelta(seconds=key), key)
+    assert not offers.hint("pack", START)
+    assert offers.hint("pack", START + timedelta(seconds=1))
+    assert offers._window("pack").pop() is None
+
+
 def test_what_has_ended_leaves_the_window_and_may_come_back() -> None:
     offers = JobOffers(1, cast("JobsTable", None), lambda: 0)
     window = offers._window("pack")
