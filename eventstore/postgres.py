@@ -5,7 +5,7 @@ Each partition has a connection of its own for commits, so that they neither wai
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import asyncpg
 import msgspec
@@ -179,7 +179,7 @@ class PostgresEventStore:
             )
             if found is None or found[0] != 1:
                 await self._explain(writer, batch)
-            return (found[1] or 0) if found is not None and batch.definitions else None
+            return (found[1] or 0) if batch.definitions else None
         # All values are numbers of ours: written into the text, so that BEGIN and the fence are one round trip.
         moved = await writer.execute(
             f"BEGIN; UPDATE partitions SET position = {batch.after + len(rows)}, "
@@ -223,7 +223,7 @@ class PostgresEventStore:
                 *_block_columns(batch),
             )
 
-    async def _explain(self, writer: Connection, batch: Batch) -> None:
+    async def _explain(self, writer: Connection, batch: Batch) -> NoReturn:
         row = await writer.fetchrow(
             "SELECT epoch, owner, position FROM partitions WHERE partition = $1", batch.partition
         )

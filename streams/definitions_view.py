@@ -8,7 +8,7 @@ deployment is visible everywhere (decision 0008).
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from domain.decide import fold
@@ -73,6 +73,11 @@ class DefinitionsView:
         if self._shared:
             await asyncio.sleep(HIDDEN_SECONDS)
 
+    async def hide_deployed(self, records: Iterable[EventRecord]) -> None:
+        """Do the same for committed events of the first partition, if any of them is of a deployment."""
+        if self._shared and any(_definitions(records)):
+            await self.hide()
+
     async def own(self) -> None:
         """The owner of the first partition is in this process from now on, and feeds every event."""
         self._looked = float("-inf")
@@ -85,7 +90,7 @@ class DefinitionsView:
 
     def feed(self, records: Iterable[EventRecord]) -> None:
         """Take committed events of the first partition."""
-        self._add(record for record in records if record.stream == DEFINITIONS_STREAM)
+        self._add(_definitions(records))
 
     def _add(self, records: Iterable[EventRecord]) -> None:
         for record in records:
@@ -93,3 +98,7 @@ class DefinitionsView:
                 self._position = record.position
                 for _ in fold(self.deployed, (record.event,)):
                     pass
+
+
+def _definitions(records: Iterable[EventRecord]) -> Iterator[EventRecord]:
+    return (record for record in records if record.stream == DEFINITIONS_STREAM)

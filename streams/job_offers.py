@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush, nsmallest
+from typing import NamedTuple
 
 from domain.instance import Instance
 from streams.tables import JobsTable
@@ -103,6 +104,16 @@ class _Window:
         self.stale, self.stale_position = True, position
 
 
+class _Return(NamedTuple):
+    """A job that becomes available at a time, if nothing happens to it."""
+
+    at: datetime
+    candidate: Candidate
+    job_type: str
+    ends_lease: bool
+    """Then it means nothing once the job has ended or failed."""
+
+
 class JobOffers:
     """One per partition, used by its processor only."""
 
@@ -115,8 +126,8 @@ class JobOffers:
         """Leases up to this position are known from the table only."""
         self._windows: dict[str, _Window] = {}
         self._leased: dict[int, tuple[datetime, int, str]] = {}
-        self._returning: list[tuple[datetime, int, str, Candidate, bool]] = []
-        """By time. The last says whether it is the end of a lease, which means nothing once the job has ended or failed."""
+        self._returning: list[_Return] = []
+        """A heap."""
         self._taken: set[int] = set()
 
     def reset(self, position: int) -> None:
@@ -150,17 +161,17 @@ class JobOffers:
 
     def offer_at(self, at: datetime, job_type: str, priority: int, key: int, instance_key: int) -> None:
         """A job becomes available at a time, after a back-off."""
-        self._return_at((at, key, job_type, (-priority, key, instance_key), False))
+        self._return_at(_Return(at, (-priority, key, instance_key), job_type, ends_lease=False))
 
-    def _return_at(self, entry: tuple[datetime, int, str, Candidate, bool]) -> None:
+    def _return_at(self, entry: _Return) -> None:
         heappush(self._returning, entry)
         if len(self._returning) > RETURNING_MAX:
             self._thin()
 
     def _thin(self) -> None:
-        kept = sorted(each for each in self._returning if not each[4] or each[1] in self._leased)
-        for at, _, job_type, _, _ in kept[RETURNING_MAX // 2 :]:
-            self._look_at(job_type, at)
+        kept = sorted(each for each in self._returning if not each.ends_lease or each.candidate[1] in self._leased)
+        for entry in kept[RETURNING_MAX // 2 :]:
+            self._look_at(entry.job_type, entry.at)
         self._returning = kept[: RETURNING_MAX // 2]
 
     def _look_at(self, job_type: str, at: datetime) -> None:
@@ -172,7 +183,7 @@ class JobOffers:
         """Jobs are leased, because of the event at `position`."""
         for candidate in candidates:
             self._leased[candidate[1]] = (deadline, position, job_type)
-            self._return_at((deadline, candidate[1], job_type, candidate, True))
+            self._return_at(_Return(deadline, candidate, job_type, ends_lease=True))
         projected = self._projected()
         while len(self._leased) > LEASED_MAX:
             key, (at, since, of_type) = next(iter(self._leased.items()))
@@ -188,7 +199,8 @@ class JobOffers:
     def ended(self, key: int) -> None:
         """The job has ended, and need not be looked at when somebody asks: nobody had leased it, or its lease was over."""
         leased = self._leased.pop(key, None)
-        for window in self._windows.values() if leased is None else (self._window(leased[2]),):
+        windows = self._windows.values() if leased is None else (self._window(leased[2]),)
+        for window in windows:
             window.forget(key)
 
     def deadline(self, key: int, now: datetime) -> datetime | None:
@@ -215,7 +227,7 @@ class JobOffers:
     def next_at(self, job_type: str) -> datetime | None:
         """Return the next time at which a job may become available without an event."""
         window = self._windows.get(job_type)
-        times = [self._returning[0][0]] if self._returning else []
+        times = [self._returning[0].at] if self._returning else []
         if window is not None and window.stale:
             return EPOCH  # the table is behind, or was looked at a moment ago
         if window is not None and window.recheck_at is not None:
@@ -228,9 +240,9 @@ class JobOffers:
 
     def _return(self, now: datetime) -> None:
         returning = self._returning
-        while returning and returning[0][0] <= now:
-            _, key, job_type, candidate, ends_lease = heappop(returning)
-            leased = self._leased.get(key)
+        while returning and returning[0].at <= now:
+            _, candidate, job_type, ends_lease = heappop(returning)
+            leased = self._leased.get(candidate[1])
             if leased is not None and leased[0] > now:
                 continue  # extended: a later entry stands for it
             if ends_lease and leased is None:

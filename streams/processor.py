@@ -16,7 +16,7 @@ from typing import Protocol
 from domain.commands import Reaction
 from domain.keys import FIRST_PARTITION
 from domain.reactions import reactions
-from domain.streams import DEFINITIONS_STREAM, route
+from domain.streams import route
 from eventstore.codec import UnknownEvent
 from eventstore.store import Batch, EventStore, Fenced, Ownership
 from streams.clock import Clock
@@ -394,8 +394,8 @@ class PartitionProcessor:
             if position is not None:
                 definitions.saw(position, looked)
             self._metrics.commit_seconds.observe(time.perf_counter() - started)
-            if self.partition == FIRST_PARTITION and any(each.stream == DEFINITIONS_STREAM for each in unit.records):
-                await definitions.hide()
+            if self.partition == FIRST_PARTITION:
+                await definitions.hide_deployed(unit.records)
         self._doubtful = None
         self.position, self.command_offset = unit.last, unit.command_offset
         self._tell(unit)

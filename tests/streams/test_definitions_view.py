@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,18 +148,14 @@ def test_whoever_was_told_of_a_deployment_finds_it(steps: list[tuple[str, int]])
 
 async def test_a_deployment_is_told_only_when_nobody_counts_on_what_was_before() -> None:
     async with engine(partitions=1) as run:
-        begun = time.monotonic()
-        await run.deploy("o start -> O end")
-        alone = time.monotonic() - begun
+        with pytest.raises(StopIteration):  # it ends without ever waiting
+            run.definitions.hide().send(None)
         run.definitions._shared = True  # pyright: ignore[reportPrivateUsage]  # as if there were others
-        committed = asyncio.ensure_future(run.deploy("o start -> pack -> O end"))
-        await run.until(lambda: run.processors[1]._doubtful is not None)  # pyright: ignore[reportPrivateUsage]  # being committed
         begun = time.monotonic()
-        await committed
+        await run.deploy("o start -> pack -> O end")
         hidden = time.monotonic() - begun
 
     assert hidden >= HIDDEN_SECONDS * 0.9
-    assert alone < hidden or alone > HIDDEN_SECONDS  # a busy machine may be slow
     assert HIDDEN_SECONDS >= 1.5 * FRESH_SECONDS
 
 

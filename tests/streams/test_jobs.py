@@ -27,6 +27,19 @@ async def with_jobs(run: MemoryEngine, count: int) -> None:
     await asyncio.gather(*(run.create(n=number) for number in range(count)))
 
 
+def watch_loads(run: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the streams that are loaded from now on, as they come."""
+    loaded: list[str] = []
+    load = run.store.load
+
+    async def watched(partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
+        loaded.extend(streams)
+        return await load(partition, streams)
+
+    monkeypatch.setattr(run.store, "load", watched)
+    return loaded
+
+
 async def test_a_leased_job_is_not_offered_again_before_its_deadline() -> None:
     async with engine() as run:
         await with_jobs(run, 10)
@@ -232,14 +245,7 @@ async def test_jobs_that_ended_without_a_lease_are_not_looked_at_again(monkeypat
         made = [record.event.key for record in await run.events(e.JobCreated) if isinstance(record.event, e.JobCreated)]
         await asyncio.gather(*(run.gateway.submit(c.CompleteJob(key=key, **run.stamp())) for key in made[:-1]))
         await run.idle()
-        loaded: list[str] = []
-        load = run.store.load
-
-        async def watched(partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
-            loaded.extend(streams)
-            return await load(partition, streams)
-
-        monkeypatch.setattr(run.store, "load", watched)
+        loaded = watch_loads(run, monkeypatch)
         assert [int(job["jobKey"]) for job in await run.jobs("pack")] == made[-1:]
         assert loaded == [], "the one that is open is in memory, and of the others none is wanted"
 
@@ -254,14 +260,7 @@ async def test_jobs_that_ended_do_not_come_back_when_their_lease_would_have(monk
         assert len(await run.jobs("pack", jobs_max=1, timeout=1_000)) == 1
         await asyncio.gather(*(run.complete(job) for job in late))
         await run.advance(seconds=61)
-        loaded: list[str] = []
-        load = run.store.load
-
-        async def watched(partition: int, streams: Sequence[str]) -> Mapping[str, Stored]:
-            loaded.extend(streams)
-            return await load(partition, streams)
-
-        monkeypatch.setattr(run.store, "load", watched)
+        loaded = watch_loads(run, monkeypatch)
         assert await run.jobs("pack") == []
         assert loaded == []
 
