@@ -190,6 +190,7 @@ class PartitionProcessor:
                     f"expected epoch {self._epoch} of partition {self.partition}, but {owner} has it with {epoch}"
                 )
         owned = await self._parts.store.acquire(self.partition, self._parts.owner)
+        self._closed = False  # it is ours: commands wait from here on, instead of being turned away
         if self.partition == FIRST_PARTITION:
             # The owner before may have committed a deployment a moment ago, and told nobody.
             await self._parts.definitions.hide()
@@ -211,7 +212,7 @@ class PartitionProcessor:
             await self._parts.definitions.own()
         for tell in self.on_owned:
             tell()
-        self.ready, self._closed = True, False
+        self.ready = True
         log.info("partition %d owned at position %d, epoch %d", self.partition, owned.position, owned.epoch)
 
     def _clear_up(self, owned: Ownership) -> None:
